@@ -1,0 +1,9 @@
+// The declarations that handler modules export, as plain data. Pure; knows events only.
+export type { Context, EmitOptions, Log, LogLine } from "./context.ts";
+export { type Duration, parseDuration } from "./duration.ts";
+export { Permanent, RetryAfter } from "./errors.ts";
+export { type DataOf, type EventOf, type EventType, event } from "./event-type.ts";
+export { asDeclaration, type Declaration, type Handler } from "./handler.ts";
+export { type HandlerOptions, listOf, type Start } from "./options.ts";
+export { type AnyProjection, type Projection, projection, type StateOf } from "./projection.ts";
+export { on, type Reaction, type ReactionOptions } from "./reaction.ts";

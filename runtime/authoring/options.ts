@@ -1,0 +1,59 @@
+// Options that reactions and projections share, and their check at declaration.
+import { nonsense } from "./declaration.ts";
+import { type Duration, parseDuration } from "./duration.ts";
+import { type EventType, isEventType } from "./event-type.ts";
+
+/** Where a handler that has never run begins. Later it goes on where it was. */
+export type Start = "first" | "now" | Date;
+
+export interface HandlerOptions {
+  /** Default: `"now"` for a reaction, `"first"` for a projection. */
+  readonly start?: Start;
+  /** Longest run of one attempt; then its signal is aborted and the event retried. Default 30 s. */
+  readonly deadline?: Duration;
+  /** Waits between attempts; one more attempt than delays, then dead. Default 1 s, 5 s, 30 s, 2 min, 10 min. */
+  readonly retry?: readonly Duration[];
+}
+
+export const deadlineMsMax = 3_600_000;
+export const delaysMax = 32;
+
+export function checkOptions(what: string, options: HandlerOptions): void {
+  const { start, deadline, retry } = options;
+  const legalStart =
+    start instanceof Date ? !Number.isNaN(start.getTime()) : start === "first" || start === "now";
+  if (start !== undefined && !legalStart) {
+    throw nonsense(`${what}: start must be "first", "now" or a Date, got ${String(start)}`);
+  }
+  if (deadline !== undefined) {
+    const ms = parseDuration(deadline);
+    if (ms === undefined || ms <= 0 || ms > deadlineMsMax) {
+      throw nonsense(
+        `${what}: deadline must be a duration of up to 1h such as "30s", got ${String(deadline)}`,
+      );
+    }
+  }
+  if (retry !== undefined) {
+    const legal =
+      Array.isArray(retry) && retry.every((delay) => parseDuration(delay) !== undefined);
+    if (!legal || retry.length > delaysMax) {
+      throw nonsense(`${what}: retry must be up to ${delaysMax} durations such as ["1s", "5s"]`);
+    }
+  }
+}
+
+export function checkEventTypes(what: string, field: string, types: readonly unknown[]): void {
+  if (types.length === 0) throw nonsense(`${what}: ${field} names no event type`);
+  const wrong = types.findIndex((type) => !isEventType(type));
+  if (wrong >= 0) {
+    throw nonsense(
+      `${what}: ${field}[${wrong}] is no event type; make one with event(type, schema). ` +
+        "If it is imported from a file that imports this one, break the circle",
+    );
+  }
+}
+
+/** The types that a handler reads, whether one or several were given. */
+export function listOf<E extends EventType>(from: E | readonly E[]): readonly E[] {
+  return Array.isArray(from) ? from : [from as E];
+}

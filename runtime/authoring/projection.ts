@@ -1,0 +1,80 @@
+// `projection`: the declaration of a compacted view, folded from events (event-carried state transfer).
+import type { Static, TSchema } from "typebox";
+import { declared, nonsense } from "./declaration.ts";
+import type { DataOf, EventOf, EventType } from "./event-type.ts";
+import { checkEventTypes, checkOptions, type HandlerOptions } from "./options.ts";
+
+type Intersection<Union> = (Union extends unknown ? (value: Union) => void : never) extends (
+  value: infer All,
+) => void
+  ? All
+  : never;
+
+/** The state where no schema of it is given: what the events carry, put together. */
+export type Merged<From extends EventType> = Partial<Intersection<DataOf<From>>>;
+
+export interface ProjectionSpec<From extends EventType, State> extends HandlerOptions {
+  readonly from: readonly From[];
+  /** The entry that an event belongs to. Events of one entry are folded one after the other. */
+  readonly key: (event: EventOf<From>) => string;
+  /** The entry's next state; null removes it (a tombstone). Pure: it runs again in a rebuild. */
+  readonly apply: (state: State | undefined, event: EventOf<From>) => State | null;
+}
+
+/** A declared projection; its entries live in the KV bucket of its name. */
+export interface Projection<From extends EventType = EventType, State = unknown> {
+  readonly kind: "projection";
+  readonly name: string;
+  readonly from: readonly From[];
+  readonly options: HandlerOptions;
+  /** Schema of the state, where one was given. */
+  readonly state?: TSchema;
+  // Methods, so that a projection of narrower events is still a Projection.
+  key(event: EventOf<From>): string;
+  apply(state: State | undefined, event: EventOf<From>): State | null;
+}
+
+/** What `ctx.get` takes: the name, and the type of the state in the type system only. */
+export interface AnyProjection {
+  readonly kind: "projection";
+  readonly name: string;
+  apply(state: never, event: never): unknown;
+}
+
+export type StateOf<P extends AnyProjection> = Exclude<ReturnType<P["apply"]>, null>;
+
+/**
+ * Declares a projection. With `state` its type is the schema's, and each next state is checked against it;
+ * without, it is what the events carry, put together.
+ * @throws EddyError `EDDY_DECLARATION` where the declaration cannot mean anything.
+ */
+export function projection<From extends EventType, Schema extends TSchema>(
+  name: string,
+  spec: ProjectionSpec<From, Static<Schema>> & { readonly state: Schema },
+): Projection<From, Static<Schema>>;
+export function projection<From extends EventType>(
+  name: string,
+  spec: ProjectionSpec<From, Merged<From>>,
+): Projection<From, Merged<From>>;
+export function projection<From extends EventType, State>(
+  name: string,
+  spec: ProjectionSpec<From, State> & { readonly state?: TSchema },
+): Projection<From, State> {
+  if (typeof name !== "string" || !/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
+    throw nonsense(
+      `projection(name, …): a name is 1 to 64 of A-Z a-z 0-9 _ -, got ${JSON.stringify(name)}`,
+    );
+  }
+  const what = `projection("${name}")`;
+  if (spec === null || typeof spec !== "object")
+    throw nonsense(`${what}: the second argument must be an object`);
+  const { from, key, apply, state, ...options } = spec;
+  if (!Array.isArray(from)) throw nonsense(`${what}: from must be a list of event types`);
+  checkEventTypes(what, "from", from);
+  if (typeof key !== "function") throw nonsense(`${what}: key must be a function of the event`);
+  if (typeof apply !== "function")
+    throw nonsense(`${what}: apply must be a function of state and event`);
+  checkOptions(what, options);
+  const schema = state === undefined ? {} : { state };
+  return declared({ kind: "projection", name, from, options, key, apply, ...schema });
+}

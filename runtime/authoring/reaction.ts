@@ -1,0 +1,57 @@
+// `on`: the declaration of a reaction, whose effects go to the home stream.
+import type { Context } from "./context.ts";
+import { declared, nonsense } from "./declaration.ts";
+import type { EventOf, EventType } from "./event-type.ts";
+import { checkEventTypes, checkOptions, type HandlerOptions, listOf } from "./options.ts";
+
+export interface ReactionOptions<Emits extends EventType = EventType> extends HandlerOptions {
+  /** The event types it may emit. What is not listed is refused. */
+  readonly emits?: readonly Emits[];
+}
+
+/** A declared reaction. */
+export interface Reaction<From extends EventType = EventType, Emits extends EventType = EventType> {
+  readonly kind: "reaction";
+  readonly from: readonly From[];
+  readonly emits: readonly Emits[];
+  readonly options: HandlerOptions;
+  // A method, so that a reaction to a narrower event is still a Reaction.
+  run(event: EventOf<From>, context: Context<Emits>): unknown;
+}
+
+type Run<From extends EventType, Emits extends EventType> = (
+  event: EventOf<From>,
+  context: Context<Emits>,
+) => void | Promise<void>;
+
+/**
+ * Declares a reaction to one or several event types.
+ * @throws EddyError `EDDY_DECLARATION` where the declaration cannot mean anything.
+ */
+export function on<From extends EventType>(
+  from: From | readonly From[],
+  run: Run<From, never>,
+): Reaction<From, never>;
+export function on<From extends EventType, Emits extends EventType = never>(
+  from: From | readonly From[],
+  options: ReactionOptions<Emits>,
+  run: Run<From, Emits>,
+): Reaction<From, Emits>;
+export function on<From extends EventType, Emits extends EventType>(
+  from: From | readonly From[],
+  ...rest: [Run<From, Emits>] | [ReactionOptions<Emits>, Run<From, Emits>]
+): Reaction<From, Emits> {
+  const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
+  const types = listOf(from);
+  checkEventTypes("on(from, …)", "from", types);
+  const what = `on(${types.map((type) => type.type).join(", ")})`;
+  if (typeof run !== "function")
+    throw nonsense(`${what}: the last argument must be the handler's function`);
+  if (options === null || typeof options !== "object")
+    throw nonsense(`${what}: options must be an object`);
+  const { emits = [], ...handlerOptions } = options;
+  if (!Array.isArray(emits)) throw nonsense(`${what}: emits must be a list of event types`);
+  if (emits.length > 0) checkEventTypes(what, "emits", emits);
+  checkOptions(what, handlerOptions);
+  return declared({ kind: "reaction", from: types, emits, options: handlerOptions, run });
+}

@@ -1,0 +1,31 @@
+// The client packages as the rest of the runtime uses them: one place that names them.
+export {
+  AckPolicy,
+  type ConsumerConfig,
+  type ConsumerInfo,
+  type ConsumerMessages,
+  type ConsumerNotification,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+export {
+  type ConnectionOptions,
+  connect,
+  createInbox,
+  credsAuthenticator,
+  headers,
+  type MsgHdrs,
+  type NatsConnection,
+  nanos,
+  nkeyAuthenticator,
+} from "nats";

@@ -1,0 +1,36 @@
+// NATS as the runtime uses it: the connection, its streams and consumers, batches and raw headers.
+export { type BatchMessage, type BatchResult, batchMessagesMax, storeBatch } from "./batch.ts";
+export {
+  type ConsumerInfo,
+  type ConsumerMessages,
+  type ConsumerNotification,
+  createInbox,
+  JetStreamApiError,
+  type JetStreamManager,
+  type JsMsg,
+  type NatsConnection,
+  nanos,
+  type StreamInfo,
+} from "./client.ts";
+export {
+  type Broker,
+  type BrokerOptions,
+  connectBroker,
+  connectBrokerPatiently,
+} from "./connect.ts";
+export { AckPolicy, consumerInfo, durable, ensureConsumer } from "./consumers.ts";
+export { isMissing, readAll, readOrdered } from "./ordered.ts";
+export { readMessage, type StoredMessage, type Which } from "./stored.ts";
+export {
+  bucketConfig,
+  deadStream,
+  deadStreamConfig,
+  ensureStream,
+  homeStreamConfig,
+  identitiesStream,
+  identitiesStreamConfig,
+  retryStream,
+  retryStreamConfig,
+  streamInfo,
+} from "./streams.ts";
+export { headerBlock, wireHeaders } from "./wire.ts";

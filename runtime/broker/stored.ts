@@ -1,0 +1,52 @@
+// One stored message, read from its stream's leader: never stale, headers as the bytes they are.
+// The client's own call decodes headers as UTF-8 and reads from any replica where direct gets are allowed.
+import { EddyError } from "../events/index.ts";
+import type { NatsConnection } from "./client.ts";
+
+export interface StoredMessage {
+  readonly natsSubject: string;
+  readonly seq: number;
+  readonly time: Date;
+  /** The header block's bytes. */
+  readonly headers?: Uint8Array;
+  readonly data: Uint8Array;
+}
+
+export type Which = { readonly seq: number } | { readonly last_by_subj: string };
+
+interface Answer {
+  error?: { err_code: number; description: string };
+  message?: { subject: string; seq: number; time: string; hdrs?: string; data?: string };
+}
+
+const noMessageFound = 10037;
+const streamNotFound = 10059;
+
+/** Reads a message by its sequence, or the last one of a subject; undefined where there is none. */
+export async function readMessage(
+  nc: NatsConnection,
+  stream: string,
+  which: Which,
+): Promise<StoredMessage | undefined> {
+  const reply = await nc.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify(which), {
+    timeout: 5_000,
+  });
+  const { error, message } = reply.json<Answer>();
+  if (error?.err_code === noMessageFound || error?.err_code === streamNotFound) return undefined;
+  if (error !== undefined || message === undefined) {
+    const why =
+      error === undefined ? "an empty answer" : `${error.description} (${error.err_code})`;
+    throw new EddyError("EDDY_READ_FAILED", `stream ${stream} could not be read: ${why}`);
+  }
+  return {
+    natsSubject: message.subject,
+    seq: message.seq,
+    time: new Date(message.time),
+    data: bytesOf(message.data),
+    ...(message.hdrs === undefined ? {} : { headers: bytesOf(message.hdrs) }),
+  };
+}
+
+function bytesOf(base64: string | undefined): Uint8Array {
+  return base64 === undefined ? new Uint8Array(0) : Buffer.from(base64, "base64");
+}

@@ -1,0 +1,102 @@
+// `eddy check`: the configuration and the handlers, without a server. Says where and why, and ends in a code for CI.
+import { Command } from "commander";
+import type { Handler } from "../authoring/index.ts";
+import { type Config, ConfigError, configWarnings, loadConfig } from "../host/config.ts";
+import { loadModules, type ModuleFailure } from "../modules/index.ts";
+import { printable, printableLines } from "../observe/index.ts";
+import type { ExitCode } from "./exits.ts";
+import {
+  type ConfigOption,
+  type JsonOption,
+  withConfig,
+  withExamples,
+  withJson,
+} from "./options.ts";
+import { print, printJson } from "./output.ts";
+
+interface Finding {
+  readonly severity: "error" | "warning";
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly message: string;
+  readonly column?: number;
+  readonly frame?: string;
+}
+
+interface Checked {
+  readonly handlers: readonly Handler[];
+  readonly findings: readonly Finding[];
+  readonly exitCode: ExitCode;
+}
+
+export function checkCommand(): Command {
+  return withExamples(withJson(withConfig(new Command("check"))), [
+    ["eddy check", "0: fine, 1: a handler is broken, 2: the configuration is wrong"],
+    ["EDDY_HANDLERS=../shop eddy check --json", "for a script"],
+  ]).action(check);
+}
+
+async function check({ config: file, json }: ConfigOption & JsonOption): Promise<void> {
+  const { handlers, findings, exitCode } = await findingsOf(file);
+  process.exitCode = exitCode;
+  if (json) {
+    printJson({
+      ok: exitCode === 0,
+      handlers: handlers.map(({ name, file, version, declaration }) => {
+        return { name, kind: declaration.kind, file, version };
+      }),
+      findings: findings.map(({ severity, file, line, message }) => {
+        return { severity, file, line, message };
+      }),
+    });
+    return;
+  }
+  for (const finding of findings) print(readable(finding));
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  const verdict = errors === 0 ? "ok" : errors === 1 ? "1 error" : `${errors} errors`;
+  print(`${verdict}: ${handlers.length} handlers, ${findings.length - errors} warnings`);
+}
+
+async function findingsOf(file: string | undefined): Promise<Checked> {
+  const warnings = configWarnings(process.env).map(warning);
+  let config: Config;
+  try {
+    config = loadConfig({ file, env: process.env });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const findings = error.problems.map(({ file, line, variable, message }): Finding => {
+      const text = variable === undefined ? message : `${variable}: ${message}`;
+      return { severity: "error", file: file ?? null, line: line ?? null, message: text };
+    });
+    return { handlers: [], findings: [...findings, ...warnings], exitCode: 2 };
+  }
+  const { handlers, failures } = await loadModules(config.handlers);
+  const findings = [...failures.map(failed), ...warnings];
+  if (handlers.length === 0 && failures.length === 0) {
+    findings.push(warning(`there is no handler in ${config.handlers}`));
+  }
+  return { handlers, findings, exitCode: failures.length > 0 ? 1 : 0 };
+}
+
+function failed({ file, line, message, column, frame }: ModuleFailure): Finding {
+  return {
+    severity: "error",
+    file,
+    line: line ?? null,
+    message,
+    ...(column === undefined ? {} : { column }),
+    ...(frame === undefined ? {} : { frame }),
+  };
+}
+
+function warning(message: string): Finding {
+  return { severity: "warning", file: null, line: null, message };
+}
+
+function readable({ severity, file, line, column, message, frame }: Finding): string {
+  const place = [file, line, column]
+    .filter((part) => part !== null && part !== undefined)
+    .join(":");
+  const head = printable(`${place === "" ? "" : `${place}  `}${severity}: ${message}`);
+  return frame === undefined ? head : `${head}\n${printableLines(frame)}\n`;
+}

@@ -1,0 +1,64 @@
+// `eddy dev`: everything on this machine until Ctrl-C: a nats-server with its store in .eddy/nats, the runtime, hot
+// reload. D1 Where EDDY_NATS_SERVERS is set that server is used and none is started.
+// D2 The runtime drains before its server is stopped.
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { startNode } from "../host/assembly.ts";
+import { type Config, configWarnings, loadConfig } from "../host/config.ts";
+import { createLogger } from "../observe/index.ts";
+import { removeDevFile, writeDevFile } from "./dev-file.ts";
+import { type DevServer, devStore, startDevServer } from "./dev-server.ts";
+import { type ConfigOption, withConfig, withExamples } from "./options.ts";
+import { print } from "./output.ts";
+import { aborted, untilStopped } from "./signals.ts";
+
+export function devCommand(): Command {
+  return withExamples(withConfig(new Command("dev")), [
+    ["eddy dev", "nats-server on 127.0.0.1:4222, HTTP on 127.0.0.1:8080"],
+    ["EDDY_HANDLERS=../shop eddy dev", "with another handlers folder"],
+    ["EDDY_NATS_SERVERS=nats://nats:4222 eddy dev", "with a server that runs already"],
+  ]).action(dev);
+}
+
+async function dev({ config: file }: ConfigOption): Promise<void> {
+  const configured = loadConfig({ file, env: process.env });
+  const log = createLogger(configured.log);
+  for (const warning of configWarnings(process.env)) log.warn(warning);
+  const stop = untilStopped();
+  await using server = process.env.EDDY_NATS_SERVERS ? undefined : await startDevServer(log);
+  const config = server === undefined ? configured : withServer(configured, server);
+  const node = await startNode(config, { log, handledAt: "info" });
+  try {
+    const [nats = ""] = config.nats.servers;
+    writeDevFile({ nats, http: node.url, pid: process.pid });
+    print(welcome(config, node.url, server));
+    await aborted(stop);
+    log.info(`stopping: events in flight have ${config.drainMs} ms (Ctrl-C again: at once)`);
+  } finally {
+    removeDevFile();
+    await node.drain();
+  }
+}
+
+function withServer(config: Config, { url }: DevServer): Config {
+  return { ...config, nats: { servers: [url], timeoutMs: config.nats.timeoutMs } };
+}
+
+function welcome(config: Config, http: string, server: DevServer | undefined): string {
+  const store = server === undefined ? "of that server" : resolve(devStore);
+  return `
+  Eddyline runs.
+    nats      ${config.nats.servers.join(", ")}
+    store     ${store}
+    http      ${http}
+    handlers  ${resolve(config.handlers)} (save a file: it is live)
+
+  Try, in another terminal of this folder:
+    npx eddy tail
+    npx eddy emit com.acme.order.placed '{"orderId":"o-1","customerId":"c-1","totalCents":1250}'
+    npx eddy handlers
+    curl ${http}/projections
+
+  Ctrl-C stops it; the store stays. To begin anew, delete ${devStore}.
+`;
+}

@@ -1,0 +1,114 @@
+// `eddy tail`: events of the home stream as they are stored, with what caused them.
+import { Command } from "commander";
+import { type Broker, headerBlock, type JsMsg, readOrdered, streamInfo } from "../broker/index.ts";
+import {
+  type Decoded,
+  decodeMessage,
+  EddyError,
+  parseHeaderBlock,
+  toJsonEnvelope,
+  token,
+} from "../events/index.ts";
+import { withBroker } from "./connection.ts";
+import { usage } from "./exits.ts";
+import {
+  type JsonOption,
+  type ServerOptions,
+  withExamples,
+  withJson,
+  withServer,
+} from "./options.ts";
+import { print, printJsonLine } from "./output.ts";
+import { aborted, untilStopped } from "./signals.ts";
+import { Chains, eventLine } from "./tail-line.ts";
+
+interface TailOptions extends ServerOptions, JsonOption {
+  readonly type: string;
+  readonly from: string;
+}
+
+export function tailCommand(): Command {
+  const command = withJson(withServer(new Command("tail")))
+    .option("--type <pattern>", "only these types; * is one part, > the rest", ">")
+    .option("--from <where>", "first, now, or a sequence of the stream", "now");
+  return withExamples(command, [
+    ["eddy tail", "from now on, until Ctrl-C"],
+    ["eddy tail --type 'com.acme.order.*' --from first", "all that are kept, then new ones"],
+    ["eddy tail --json | jq .data", "a JSON object a line"],
+  ]).action(tail);
+}
+
+async function tail(options: TailOptions): Promise<void> {
+  const filter = filterOf(options.type);
+  await withBroker(options, async (broker) => {
+    const fromSeq = await startOf(broker, options.from);
+    const show = options.json ? showJson : showLines();
+    const stop = untilStopped();
+    const broken = new Promise<never>((_, reject) => {
+      const onBroken = (why: string) =>
+        reject(new EddyError("EDDY_TAIL_ENDED", endedBy(broker, why)));
+      readOrdered(broker, {
+        stream: broker.home,
+        filter,
+        fromSeq,
+        onMessage: show,
+        onBroken,
+      }).catch(reject);
+    });
+    await Promise.race([aborted(stop), broken]);
+  });
+}
+
+function endedBy(broker: Broker, why: string): string {
+  return `stream ${broker.home} cannot be read any more: ${why}. Start eddy tail again`;
+}
+
+/** A pattern of types as a filter of subjects, whose last token is the event's key. */
+export function filterOf(pattern: string): string {
+  const parts = pattern.split(".");
+  const rest = parts.indexOf(">");
+  if (parts.includes("") || (rest >= 0 && rest < parts.length - 1)) {
+    throw usage(`--type must be a type such as com.acme.order.*, or com.acme.>, got ${pattern}`);
+  }
+  const tokens = parts.map((part) => (part === "*" || part === ">" ? part : token(part)));
+  return ["events", ...tokens, ...(rest < 0 ? ["*"] : [])].join(".");
+}
+
+async function startOf(broker: Broker, from: string): Promise<number> {
+  const info = await streamInfo(broker.jsm, broker.home);
+  if (info === undefined) {
+    const text = `there is no stream ${broker.home} on this server yet: start the runtime first (eddy dev)`;
+    throw new EddyError("EDDY_NOT_FOUND", text);
+  }
+  if (from === "first") return 1;
+  if (from === "now") return info.state.last_seq + 1;
+  const seq = Number(from);
+  if (Number.isSafeInteger(seq) && seq > 0) return seq;
+  throw usage(`--from must be first, now, or a sequence, got ${JSON.stringify(from)}`);
+}
+
+function decode(message: JsMsg): Decoded {
+  const block = headerBlock(message);
+  return decodeMessage(block && parseHeaderBlock(block), message.data);
+}
+
+function showJson(message: JsMsg): void {
+  const { stream, seq, time } = placeOf(message);
+  const decoded = decode(message);
+  const what = decoded.ok ? toJsonEnvelope(decoded.event) : { fault: decoded.fault };
+  printJsonLine({ stream, seq, stored: time.toISOString(), ...what });
+}
+
+function showLines(): (message: JsMsg) => void {
+  const chains = new Chains();
+  return (message) => {
+    const { seq, time } = placeOf(message);
+    const decoded = decode(message);
+    if (!decoded.ok) print(`${seq}  not an event: ${decoded.fault.message}`);
+    else print(eventLine(seq, time, decoded.event, chains.depthOf(decoded.event)));
+  };
+}
+
+function placeOf(message: JsMsg) {
+  return { stream: message.info.stream, seq: message.seq, time: message.time };
+}

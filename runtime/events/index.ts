@@ -1,0 +1,48 @@
+// The CloudEvent, its identity and key, its codecs and bindings, and subject encoding. Pure; knows nobody.
+
+export {
+  bounds,
+  type Decoded,
+  type Fault,
+  type FaultCode,
+  fault,
+  isRfc3339,
+  makeEvent,
+} from "./attributes.ts";
+export { codecOf, type DataCodec, decodeData, encodeData, withinDepth } from "./data.ts";
+export { describeThrown, EddyError, type ErrorFacts } from "./errors.ts";
+export {
+  type AttributeValue,
+  type CloudEvent,
+  keyOf,
+  nameOf,
+  type Position,
+  type StoredEvent,
+  sameIdentity,
+} from "./event.ts";
+export {
+  decodeAttribute,
+  encodeAttribute,
+  type HeaderFields,
+  parseHeaderBlock,
+} from "./headers.ts";
+export { type DecodedRequest, decodeRequest } from "./http-binding.ts";
+export { decodeJsonEvent, fromJsonEnvelope, toJsonEnvelope } from "./json-format.ts";
+export {
+  decodeBinary,
+  decodeMessage,
+  type EncodedMessage,
+  encodeMessage,
+  structuredContentType,
+} from "./nats-binding.ts";
+export {
+  eventSubject,
+  narrowestFilter,
+  natsSubject,
+  type Token,
+  token,
+  tokenCharsMax,
+  typeFilter,
+  typeTokens,
+  untoken,
+} from "./subjects.ts";

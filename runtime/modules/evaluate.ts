@@ -1,0 +1,61 @@
+// Runs a compiled module and gives what it exports. Owns what a module can require.
+// E1 Everything of a version can be freed: an ES module never is, and 1,000 versions as vm.Script kept 450 MB
+// where compileFunction kept none.   E2 A loop without end at the top level is stopped.
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { compileFunction, Script } from "node:vm";
+import { EddyError } from "../events/index.ts";
+import * as eddyline from "../index.ts";
+import type { Compiled } from "./compile.ts";
+
+/** Longest that a module's top level may take. Nothing else runs meanwhile. */
+export const loadMsMax = 5_000;
+
+export type Exports = Readonly<Record<string, unknown>>;
+
+/** @throws whatever the module throws; EddyError EDDY_HANDLER_ENDLESS. */
+export function evaluate(compiled: Compiled, msMax = loadMsMax): Exports {
+  const { path } = compiled.module;
+  const run = compileFunction(compiled.code, parameters, { filename: compiled.script });
+  const module: { exports: Exports } = { exports: {} };
+  const url = pathToFileURL(path).href;
+  const given = [module.exports, requireFrom(path), module, path, compiled.map.folder, url];
+  withDeadline(() => Reflect.apply(run, undefined, given), msMax, compiled.module.name);
+  return module.exports;
+}
+
+const parameters = ["exports", "require", "module", "__filename", "__dirname", "__url"];
+
+function requireFrom(path: string): (id: string) => unknown {
+  const native = createRequire(path);
+  return (id) => {
+    if (id === "eddyline") return eddyline;
+    if (id === "eddyline/testing") {
+      throw new EddyError(
+        "EDDY_DECLARATION",
+        '"eddyline/testing" is for tests (*.test.ts), a handler cannot import it',
+      );
+    }
+    return /^typebox(\/|$)/.test(id) ? requireOurs(id) : native(id);
+  };
+}
+
+const requireOurs = createRequire(import.meta.url);
+
+// Only a Script's run has a timeout; this one calls what stands behind the symbol.
+const slot = Symbol.for("eddyline.evaluate");
+const caller = new Script('globalThis[Symbol.for("eddyline.evaluate")]()');
+
+function withDeadline(run: () => unknown, msMax: number, module: string): void {
+  Object.defineProperty(globalThis, slot, { value: run, configurable: true });
+  try {
+    caller.runInThisContext({ timeout: msMax });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    if (error.code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
+    const text = `loading ${module} took longer than ${msMax / 1_000} s: a loop without end at the top level?`;
+    throw new EddyError("EDDY_HANDLER_ENDLESS", text, { module }, { cause: error });
+  } finally {
+    Reflect.deleteProperty(globalThis, slot);
+  }
+}

@@ -1,0 +1,80 @@
+// One line of log for each fact that the pipeline reports. Fields are for machines, the sentence is for people.
+import { nameOf } from "../events/index.ts";
+import type { EventName, Fact, Report } from "../pipeline/index.ts";
+import type { Logger } from "./logger.ts";
+
+type Of<Kind extends Fact["kind"]> = Extract<Fact, { kind: Kind }>;
+
+/** `handledAt`: the level for events that went well; a person who develops wants to see each of them. */
+export function logFacts(logger: Logger, handledAt: "info" | "debug"): Report {
+  return (fact) => {
+    switch (fact.kind) {
+      case "outcome":
+        return logOutcome(logger, fact, handledAt);
+      case "retry":
+        return logRetry(logger, fact);
+      case "handler":
+        return logHandler(logger, fact);
+      case "commit":
+        return logCommit(logger, fact);
+      case "log":
+        return logOwnLine(logger, fact);
+      case "trouble":
+      case "mended":
+        return logTrouble(logger, fact);
+    }
+  };
+}
+
+function logOutcome(logger: Logger, fact: Of<"outcome">, handledAt: "info" | "debug"): void {
+  const level = fact.outcome === "dead" ? "error" : handledAt;
+  if (!logger.isLevelEnabled(level)) return; // called for every event
+  const { handler, version, outcome, reason, event, position, attempt, effects } = fact;
+  const ms = Math.round(fact.ms * 10) / 10;
+  const where = `${position.stream} ${position.seq}`;
+  const who = `${handler}@${version}`;
+  const sentence =
+    outcome === "dead"
+      ? `dead: ${named(event)} for ${who} at attempt ${attempt} (${reason}, ${where}). See: eddy dead list`
+      : `${outcome}: ${named(event)} by ${who} in ${ms} ms (${effects} effects, attempt ${attempt}, ${where})`;
+  const fields = { handler, version, outcome, reason, ...event, ...position, attempt, effects, ms };
+  logger[level](fields, sentence);
+}
+
+function logRetry(logger: Logger, fact: Of<"retry">): void {
+  const { handler, version, event, position, attempt, due, error } = fact;
+  const fields = { handler, version, ...event, ...position, attempt, due, error };
+  const next = due.toISOString().slice(11, 19);
+  logger.warn(
+    fields,
+    `attempt ${attempt} of ${handler}@${version} at ${named(event)} failed: ${error}. Next attempt at ${next} UTC`,
+  );
+}
+
+function logHandler(logger: Logger, { handler, version, state, detail }: Of<"handler">): void {
+  const why = detail === undefined ? "" : `: ${detail}`;
+  const level = state === "standby" ? "warn" : state === "starting" ? "debug" : "info";
+  logger[level]({ handler, version, state, detail }, `${handler}@${version} is ${state}${why}`);
+}
+
+function logCommit(logger: Logger, { stream, messages, bytes, ms }: Of<"commit">): void {
+  if (!logger.isLevelEnabled("debug")) return;
+  const text = `stored ${messages} messages in ${stream} in one batch, ${ms.toFixed(1)} ms`;
+  logger.debug({ stream, messages, bytes, ms }, text);
+}
+
+function logOwnLine(logger: Logger, fact: Of<"log">): void {
+  if (!logger.isLevelEnabled(fact.level)) return;
+  const { handler, version, event, message, facts } = fact;
+  const own = Object.keys(facts).length === 0 ? {} : { facts };
+  logger[fact.level]({ handler, version, ...event, ...own }, `${handler}@${version}: ${message}`);
+}
+
+function logTrouble(logger: Logger, { kind, code, about, message }: Of<"trouble" | "mended">) {
+  const level = kind === "mended" ? "info" : "error";
+  logger[level]({ code, about, mended: kind === "mended" }, `${code} ${about}: ${message}`);
+}
+
+function named(event: EventName | undefined): string {
+  return event === undefined ? "a message that is no event" : nameOf(event);
+}

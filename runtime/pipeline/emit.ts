@@ -1,0 +1,55 @@
+// The event that a handler emits: its attributes follow from handler, cause and place among the effects, so that a
+// second run of the same attempt makes the same events. Pure.
+import { createHash } from "node:crypto";
+import type { EmitOptions, EventType } from "../authoring/index.ts";
+import type { AttributeValue, CloudEvent, Position } from "../events/index.ts";
+
+export interface Cause {
+  readonly handler: { readonly name: string };
+  readonly event: CloudEvent;
+  readonly position: Position;
+  readonly source: string;
+}
+
+/** Makes the event. Extensions `causationid` and `correlationid` tie the chain together. */
+export function emittedEvent(
+  cause: Cause,
+  type: EventType,
+  data: unknown,
+  options: EmitOptions,
+  place: number,
+): CloudEvent {
+  const { event } = cause;
+  const subject = options.subject ?? event.subject;
+  const key = options.key ?? event.extensions.partitionkey;
+  const extensions: Record<string, AttributeValue> = {
+    ...options.extensions,
+    causationid: event.id,
+    correlationid: event.extensions.correlationid ?? event.id,
+    ...(key === undefined ? {} : { partitionkey: key }),
+  };
+  return {
+    specversion: "1.0",
+    id: emittedId(cause, place),
+    source: cause.source,
+    type: type.type,
+    ...(subject === undefined ? {} : { subject }),
+    time: new Date().toISOString(),
+    datacontenttype: options.datacontenttype ?? "application/json",
+    extensions,
+    data,
+  };
+}
+
+function emittedId(cause: Cause, place: number): string {
+  const { stream, seq } = cause.position;
+  const name = JSON.stringify([
+    cause.handler.name,
+    stream,
+    seq,
+    cause.event.source,
+    cause.event.id,
+  ]);
+  const digest = createHash("sha256").update(name).digest("base64url").slice(0, 24);
+  return `${digest}-${place}`;
+}

@@ -1,0 +1,18 @@
+// What the pipeline asks of a projection's store. Implemented by the projections room, handed in by the host.
+
+import type { Projection } from "../authoring/index.ts";
+import type { BatchMessage } from "../broker/index.ts";
+
+/** The entries of one projection while this instance is its only writer. */
+export interface Entries {
+  /** The entry's state after all that was folded so far, stored or not; undefined where there is none. */
+  read(key: string): Promise<unknown>;
+  /** Remembers the next state (null removes it) and gives the message that stores it. Throws Permanent for a state
+   * that cannot be stored. */
+  fold(key: string, next: unknown): BatchMessage;
+  /** Forgets what was remembered and not stored, as after a lost ledger. */
+  forget(): void;
+}
+
+/** Makes sure of the bucket and opens its entries. */
+export type OpenEntries = (projection: Projection) => Promise<Entries>;

@@ -1,0 +1,21 @@
+// The way of an event from consume to settle, and back from backoff subjects and dead letters.
+// Knows events, authoring, contracts and the broker; stores and readers are handed in.
+export type { Entries, OpenEntries } from "./entries.ts";
+export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
+export type { ReadEntry } from "./handle.ts";
+export type { DeadReason, Outcome } from "./outcome.ts";
+export {
+  type HandlerStatus,
+  type Pipeline,
+  type PipelineParts,
+  startPipeline,
+} from "./pipeline.ts";
+export {
+  discardLetter,
+  type Letter,
+  listLetters,
+  readLetter,
+  replayLetter,
+} from "./retry/letters.ts";
+export type { Defaults } from "./scope.ts";
+export { type HandlerRow, readHandlers } from "./status.ts";

@@ -1,0 +1,94 @@
+// A handler's ledger while one instance holds it. Owns the chain of records: each is fenced by the one before.
+// L1 Only one holder can append: the server refuses a record whose predecessor is not the last one.
+// L2 A lost ledger never appends again; whoever holds it says so through `lost`.
+import type { BatchMessage } from "../../broker/index.ts";
+import { type Counts, count, type Move } from "./counts.ts";
+import type { Floor } from "./floor.ts";
+import type { Place } from "./place.ts";
+import { encodeRecord, type LedgerRecord } from "./record.ts";
+
+/** What one finished event changes in its ledger. */
+export interface Settlement {
+  /** The floor's slot, where the event came from the stream (a retry's position is long completed). */
+  readonly slot?: number;
+  /** Absent where the position held no event of the handler. */
+  readonly move?: Move;
+}
+
+export interface Ledger {
+  readonly place: Place;
+  readonly counts: Readonly<Counts>;
+  /** Takes a settlement into the next record. */
+  include(settlement: Settlement): void;
+  /** Takes it back: the group was refused. */
+  exclude(settlement: Settlement): void;
+  /** The next record as a message, fenced. Called again for the same commit it gives the same identity. */
+  nextRecord(): BatchMessage;
+  /** The next record was stored at this sequence. */
+  stored(seq: number): void;
+  /** Whether a record found in the stream is the one that `nextRecord` made last. */
+  isOwn(record: LedgerRecord): boolean;
+  /** Sequence of the last record known. */
+  readonly lastSeq: number;
+  /** Called by the committer: another instance has it. */
+  lose(): void;
+  /** False once it is lost or given up. */
+  readonly held: boolean;
+  giveUp(): void;
+}
+
+export interface LedgerStart {
+  readonly place: Place;
+  readonly record: LedgerRecord;
+  /** Sequence of the epoch record that took it over. */
+  readonly seq: number;
+  readonly onLost: () => void;
+}
+
+export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger {
+  const { record } = start;
+  const [input] = record.inputs;
+  if (input === undefined) throw new RangeError("a ledger has at least one input");
+  const counts: Counts = { ...record.counts };
+  let commit = record.commit + 1;
+  let lastSeq = start.seq;
+  let held = true;
+  return {
+    place: start.place,
+    counts,
+    include({ slot, move }) {
+      if (slot !== undefined) floor.include(slot);
+      if (move !== undefined) count(counts, move, 1);
+    },
+    exclude({ slot, move }) {
+      if (slot !== undefined) floor.exclude(slot);
+      if (move !== undefined) count(counts, move, -1);
+    },
+    nextRecord: () => ({
+      natsSubject: start.place.ledger,
+      headerLines: "",
+      data: encodeRecord({ ...record, commit, counts, inputs: [{ ...input, ...floor.read() }] }),
+      expectedSeq: lastSeq,
+    }),
+    stored(seq) {
+      lastSeq = seq;
+      commit++;
+    },
+    isOwn: (found) =>
+      found.instance === record.instance && found.epoch === record.epoch && found.commit === commit,
+    get lastSeq() {
+      return lastSeq;
+    },
+    lose() {
+      if (!held) return;
+      held = false;
+      start.onLost();
+    },
+    get held() {
+      return held;
+    },
+    giveUp() {
+      held = false;
+    },
+  };
+}

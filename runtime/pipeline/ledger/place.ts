@@ -1,0 +1,29 @@
+// Where a handler's ledger stands: in the stream that its effects go to, so that both fit into one batch. Pure.
+import type { Handler } from "../../authoring/index.ts";
+import { natsSubject, token } from "../../events/index.ts";
+
+/** The one destination of a handler. */
+export interface Place {
+  /** The stream that takes effects and ledger. */
+  readonly stream: string;
+  /** Subject of the ledger's records. */
+  readonly ledger: string;
+}
+
+export function placeOf(handler: Handler, app: string, home: string): Place {
+  const { declaration, name } = handler;
+  if (declaration.kind === "projection") {
+    return { stream: `KV_${declaration.name}`, ledger: natsSubject("cursor", token(name)) };
+  }
+  return { stream: home, ledger: natsSubject("ledger", token(app), token(name)) };
+}
+
+/** Subject of the standing of one event that left the fast way: it waits for a retry, or is dead. */
+export function standingSubject(place: Place, stream: string, seq: number): string {
+  return `${place.ledger}.${token(stream)}.${seq}`;
+}
+
+/** Name of the durable consumer of a handler. */
+export function consumerName(app: string, handler: string): string {
+  return `${token(app)}_${token(handler)}`;
+}

@@ -1,0 +1,96 @@
+// The ledger record: what one handler has completed and counted, as bytes. The truth about the handler.
+// R1 A record is readable on its own; the last one of its subject is the only one that counts.
+import { Packr, Unpackr } from "msgpackr";
+import { EddyError } from "../../events/index.ts";
+import type { Counts } from "./counts.ts";
+import type { Intervals } from "./floor.ts";
+
+export interface InputRecord {
+  readonly stream: string;
+  /** When the stream was created, in ms: a stream made anew starts its sequences anew. */
+  readonly createdMs: number;
+  readonly floor: number;
+  readonly above: Intervals;
+}
+
+export interface LedgerRecord {
+  /** Grows by one with each take-over. */
+  readonly epoch: number;
+  /** The instance that wrote it: a ULID for each start of a process. */
+  readonly instance: string;
+  /** Grows by one with each commit of an epoch: with it and `instance` a writer knows its own record. */
+  readonly commit: number;
+  readonly counts: Readonly<Counts>;
+  readonly inputs: readonly InputRecord[];
+}
+
+const format = 1;
+const packr = new Packr({ useRecords: false });
+const unpackr = new Unpackr({ useRecords: false });
+
+export function encodeRecord(record: LedgerRecord): Uint8Array {
+  const c = record.counts;
+  return packr.pack([
+    format,
+    record.epoch,
+    record.instance,
+    record.commit,
+    [c.delivered, c.handled, c.duplicate, c.expired, c.retrying, c.dead],
+    record.inputs.map((i) => [i.stream, i.createdMs, i.floor, deltas(i.floor, i.above)]),
+  ]);
+}
+
+/** Throws `EDDY_LEDGER_UNREADABLE` for bytes that no version of this runtime wrote. */
+export function decodeRecord(bytes: Uint8Array): LedgerRecord {
+  try {
+    const [version, epoch, instance, commit, c, inputs] = unpackr.unpack(bytes) as Wire;
+    if (version !== format) throw new RangeError(`format ${String(version)}`);
+    const [delivered, handled, duplicate, expired, retrying, dead] = c;
+    return {
+      epoch,
+      instance,
+      commit,
+      counts: { delivered, handled, duplicate, expired, retrying, dead },
+      inputs: inputs.map(([stream, createdMs, floor, above]) => ({
+        stream,
+        createdMs,
+        floor,
+        above: sums(floor, above),
+      })),
+    };
+  } catch (cause) {
+    throw new EddyError(
+      "EDDY_LEDGER_UNREADABLE",
+      "a ledger record cannot be read: it was written by a newer runtime, or not by one. " +
+        "Start the runtime that wrote it, or remove the record to begin the handler anew",
+      {},
+      { cause },
+    );
+  }
+}
+
+type Wire = [
+  version: unknown,
+  epoch: number,
+  instance: string,
+  commit: number,
+  counts: [number, number, number, number, number, number],
+  inputs: [stream: string, createdMs: number, floor: number, above: number[]][],
+];
+
+function deltas(floor: number, above: Intervals): number[] {
+  let before = floor;
+  return above.map((seq) => {
+    const delta = seq - before;
+    before = seq;
+    return delta;
+  });
+}
+
+function sums(floor: number, deltas: readonly number[]): number[] {
+  let seq = floor;
+  return deltas.map((delta) => {
+    seq += delta;
+    return seq;
+  });
+}

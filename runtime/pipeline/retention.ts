@@ -1,0 +1,85 @@
+// The age of the home stream, enforced by the runtime: its head is cut in small steps.
+// A1 Only what is older than `retention` AND completed by every handler is cut. A2 A handler that has been gone for
+// longer than `retention` no longer holds back, and this is said. A3 A purge up to a sequence leaves no holes.
+import { type Broker, readMessage, streamInfo } from "../broker/index.ts";
+import { natsSubject, token, untoken } from "../events/index.ts";
+import type { Report } from "./facts.ts";
+import { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
+import { firstSeqSince } from "./ledger/takeover.ts";
+import type { Runner } from "./runner.ts";
+
+export interface RetentionLimits {
+  readonly retentionMs: number;
+}
+
+const stepSequences = 10_000;
+const pauseMs = 50;
+
+/** One round: cuts what may go. Gives back how many sequences were cut. */
+export async function cutHead(
+  broker: Broker,
+  runners: readonly Runner[],
+  limits: RetentionLimits,
+  report: Report,
+  nowMs: number,
+): Promise<number> {
+  const oldest = nowMs - limits.retentionMs;
+  const info = await streamInfo(broker.jsm, broker.home);
+  if (info === undefined || info.state.messages === 0) return 0;
+  if (Date.parse(info.state.first_ts) >= oldest) return 0;
+  const young = await firstSeqSince(broker, broker.home, new Date(oldest));
+  // An idle handler has read its events up to here, but its ledger does not know: nothing made it write.
+  for (const runner of runners) if (runner.floor < young - 1) await runner.raiseFloor(young - 1);
+  const holding = await floors(broker, oldest, report);
+  const keep = Math.min(young, ...holding.map((floor) => floor + 1));
+  for (let at = info.state.first_seq; at < keep; ) {
+    at = Math.min(at + stepSequences, keep);
+    await broker.jsm.streams.purge(broker.home, { seq: at });
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+  return Math.max(0, keep - info.state.first_seq);
+}
+
+/** Floors in the home stream of all handlers that hold back: of every app, running here or not. */
+async function floors(broker: Broker, oldest: number, report: Report): Promise<number[]> {
+  const found: number[] = [];
+  for (const { stream, natsSubject: subject } of await ledgers(broker)) {
+    const last = await readMessage(broker.nc, stream, { last_by_subj: subject });
+    if (last === undefined) continue;
+    const floor = floorIn(decodeRecord(last.data), broker.home);
+    if (floor === undefined) continue;
+    if (last.time.getTime() >= oldest) found.push(floor);
+    else sayGone(broker, subject, report);
+  }
+  return found;
+}
+
+async function ledgers(broker: Broker): Promise<{ stream: string; natsSubject: string }[]> {
+  const places: { stream: string; natsSubject: string }[] = [];
+  const home = await streamInfo(broker.jsm, broker.home, { subjects_filter: "ledger.*.*" });
+  for (const natsSubject of Object.keys(home?.state.subjects ?? {})) {
+    places.push({ stream: broker.home, natsSubject });
+  }
+  for await (const stream of broker.jsm.streams.names("cursor.>")) {
+    places.push({ stream, natsSubject: natsSubject("cursor", token(stream.replace(/^KV_/, ""))) });
+  }
+  return places;
+}
+
+function floorIn(record: LedgerRecord, stream: string): number | undefined {
+  return record.inputs.find((input) => input.stream === stream)?.floor;
+}
+
+const said = new Set<string>();
+
+function sayGone(broker: Broker, subject: string, report: Report): void {
+  if (said.has(subject)) return;
+  said.add(subject);
+  const handler = untoken(subject.slice(subject.lastIndexOf(".") + 1)) ?? subject;
+  report({
+    kind: "trouble",
+    code: "EDDY_HANDLER_GONE",
+    about: handler,
+    message: `${handler} has not run for longer than home.retention: ${broker.home} is cut without waiting for it. If it comes back, it goes on at the head`,
+  });
+}

@@ -1,0 +1,154 @@
+// Dead letters: stored by the pipeline, read, given back or discarded by an operator.
+// L1 A letter is stored before the ledger says that its event is dead. L2 One letter an event and handler.
+// L3 A letter goes when its event has another standing: handled by a replay, waiting again, or discarded.
+import { type Broker, deadStream, readAll, readMessage, streamInfo } from "../../broker/index.ts";
+import { natsSubject, parseHeaderBlock, token } from "../../events/index.ts";
+import type { DeadReason } from "../outcome.ts";
+import { giveBack } from "./backoff.ts";
+import { decodeParcel, type ErrorFacts, type Parcel } from "./parcel.ts";
+import { dropAside, openParcel, storeParcel } from "./store.ts";
+
+/** A dead letter as an operator sees it. */
+export interface Letter {
+  /** Sequence in the `DEAD` stream: what `eddy dead show` takes. */
+  readonly letter: number;
+  readonly handler: string;
+  readonly reason: DeadReason;
+  /** Absent where the message was no event. */
+  readonly source?: string;
+  readonly id?: string;
+  readonly type?: string;
+  readonly key?: string;
+  readonly error: ErrorFacts;
+  readonly attempts: readonly {
+    readonly attempt: number;
+    readonly at: string;
+    readonly version: string;
+    readonly error: string;
+  }[];
+  /** When it was tried first and last, RFC 3339. */
+  readonly first: string;
+  readonly last: string;
+  /** Version of the handler that saw it die. */
+  readonly version: string;
+  readonly origin: {
+    readonly stream: string;
+    readonly seq: number;
+    readonly subject: string;
+    readonly time: string;
+  };
+  readonly headers: readonly (readonly [string, string])[];
+  readonly data: Uint8Array;
+}
+
+export function letterSubject(app: string, parcel: Parcel): string {
+  const { stream, seq } = parcel.original.position;
+  return `${natsSubject("dead", token(app), token(parcel.handler), token(stream))}.${seq}`;
+}
+
+/** Stores a letter, replacing an earlier one of the same event and handler. */
+export async function storeLetter(broker: Broker, parcel: Parcel): Promise<void> {
+  await storeParcel(broker, deadStream, letterSubject(broker.app, parcel), parcel, "");
+}
+
+/** Letters of this app, oldest first. */
+export async function listLetters(
+  broker: Broker,
+  only: { handler?: string } = {},
+): Promise<Letter[]> {
+  const handler = only.handler === undefined ? "*" : token(only.handler);
+  const found: Letter[] = [];
+  if ((await streamInfo(broker.jsm, deadStream)) === undefined) return found;
+  await readAll(
+    broker,
+    deadStream,
+    `${natsSubject("dead", token(broker.app))}.${handler}.*.*`,
+    (message) => {
+      const parcel = decodeParcel(message.data);
+      const letter = parcel === undefined ? undefined : asLetter(message.seq, parcel);
+      if (letter !== undefined) found.push(letter);
+    },
+  );
+  return found;
+}
+
+/** One letter with the original's whole data, or undefined where it is not there. */
+export async function readLetter(broker: Broker, letter: number): Promise<Letter | undefined> {
+  const parcel = await openLetter(broker, letter);
+  return parcel === undefined ? undefined : asLetter(letter, parcel);
+}
+
+/** Gives a letter's event back to the handler that failed, under its own identity. */
+export async function replayLetter(broker: Broker, letter: number): Promise<"given back" | "gone"> {
+  const parcel = await openLetter(broker, letter);
+  if (parcel === undefined) return "gone";
+  const { death: _, ...alive } = parcel;
+  await giveBack(broker, { ...alive, letter, next: 1, packedMs: Date.now() });
+  return "given back";
+}
+
+/** Removes a letter for good; its event stays counted as dead. */
+export async function discardLetter(broker: Broker, letter: number): Promise<"discarded" | "gone"> {
+  const parcel = await openLetter(broker, letter);
+  if (parcel === undefined) return "gone";
+  await removeLetter(broker, parcel);
+  return "discarded";
+}
+
+/** Removes the letter of an event, where there is one. */
+export async function removeLetter(broker: Broker, parcel: Parcel): Promise<void> {
+  const subject = letterSubject(broker.app, parcel);
+  await broker.jsm.streams.purge(deadStream, { filter: subject });
+  await dropAside(broker, deadStream, subject);
+}
+
+async function openLetter(broker: Broker, letter: number): Promise<Parcel | undefined> {
+  const message = await readMessage(broker.nc, deadStream, { seq: letter });
+  const root = `${natsSubject("dead", token(broker.app))}.`;
+  if (message === undefined || !message.natsSubject.startsWith(root)) return undefined;
+  const parcel = await openParcel(
+    broker,
+    deadStream,
+    (p) => letterSubject(broker.app, p),
+    message.data,
+  );
+  return parcel?.death === undefined ? undefined : parcel;
+}
+
+function asLetter(letter: number, parcel: Parcel): Letter | undefined {
+  const { death, original, attempts, handler } = parcel;
+  if (death === undefined) return undefined;
+  const { event } = death;
+  const times = attempts.map((a) => new Date(a.atMs).toISOString());
+  const packed = new Date(parcel.packedMs).toISOString();
+  return {
+    letter,
+    handler,
+    reason: death.reason,
+    ...(event ?? {}),
+    error: death.error,
+    attempts: attempts.map(({ attempt, version, error }, at) => ({
+      attempt,
+      at: times[at] ?? packed,
+      version,
+      error,
+    })),
+    first: times[0] ?? packed,
+    last: times.at(-1) ?? packed,
+    version: death.version,
+    origin: {
+      ...original.position,
+      subject: original.natsSubject,
+      time: new Date(original.timeMs).toISOString(),
+    },
+    headers: headerPairs(original.headers),
+    data: original.data,
+  };
+}
+
+function headerPairs(block: Uint8Array | undefined): (readonly [string, string])[] {
+  if (block === undefined) return [];
+  return [...parseHeaderBlock(block)].flatMap(([name, values]) =>
+    values.map((value) => [name, value] as const),
+  );
+}

@@ -1,0 +1,55 @@
+// What the stages of one handler share while one instance runs it. Types only.
+import type { Handler } from "../authoring/index.ts";
+import type { Broker } from "../broker/index.ts";
+import type { CloudEvent } from "../events/index.ts";
+import type { Committer } from "./commit.ts";
+import type { Entries } from "./entries.ts";
+import type { Surroundings } from "./handle.ts";
+import type { Standing } from "./ledger/counts.ts";
+import type { Ledger } from "./ledger/ledger.ts";
+import type { Attempt, ErrorFacts, Original } from "./retry/parcel.ts";
+
+/** Defaults of handlers that declare nothing else. */
+export interface Defaults {
+  readonly deadlineMs: number;
+  readonly delaysMs: readonly number[];
+  /** 0 to 1. */
+  readonly jitter: number;
+  /** How long the home stream keeps events at least, ms. */
+  readonly retentionMs: number;
+}
+
+export interface Scope {
+  readonly broker: Broker;
+  readonly around: Surroundings;
+  readonly defaults: Defaults;
+  readonly ledger: Ledger;
+  readonly committer: Committer;
+  /** A projection's entries; absent for a reaction. */
+  readonly entries?: Entries;
+  /** The version that the next event meets. */
+  handler(): Handler;
+  /** A thrown thing as bounded facts, its stack in terms of the handler's source. */
+  explain(thrown: unknown): ErrorFacts;
+  /** False once the session is over: results that come later change nothing. */
+  alive(): boolean;
+}
+
+/** One event on its way through a handler. */
+export interface Job {
+  /** The version that runs it, or ran it last. */
+  handler: Handler;
+  readonly original: Original;
+  readonly event?: CloudEvent;
+  readonly key?: string;
+  /** The attempt that runs now, 1 for the first. */
+  readonly attempt: number;
+  readonly attempts: readonly Attempt[];
+  /** Where it stood in the counts before. */
+  readonly from: Standing;
+  /** The floor's slot, where it came from the stream. */
+  readonly slot?: number;
+  readonly beganMs: number;
+  /** The outcome is stored: what brought the event here may go. */
+  readonly onStored: () => void;
+}

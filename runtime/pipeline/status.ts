@@ -1,0 +1,51 @@
+// What each handler of an app has done, read from the server alone: ledgers and consumers. No runtime needs to run.
+import { type Broker, type ConsumerInfo, readMessage, streamInfo } from "../broker/index.ts";
+import { natsSubject, token } from "../events/index.ts";
+import { type Counts, noCounts } from "./ledger/counts.ts";
+import { decodeRecord } from "./ledger/record.ts";
+
+export interface HandlerRow extends Counts {
+  readonly name: string;
+  readonly kind: "reaction" | "projection";
+  readonly file: string;
+  readonly version: string;
+  /** running: somebody pulls its consumer now. */
+  readonly state: "running" | "stopped";
+  /** Events of its filter that are not settled yet. */
+  readonly lag: number;
+}
+
+/** A row for each handler that has a consumer, by name. */
+export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
+  if ((await streamInfo(broker.jsm, broker.home)) === undefined) return [];
+  const rows: HandlerRow[] = [];
+  for await (const info of broker.jsm.consumers.list(broker.home)) {
+    const meta = info.config.metadata ?? {};
+    const name = meta["eddy.handler"];
+    if (name === undefined || !info.name.startsWith(`${token(broker.app)}_`)) continue;
+    const kind = meta["eddy.kind"] === "projection" ? "projection" : "reaction";
+    rows.push({
+      name,
+      kind,
+      file: meta["eddy.file"] ?? "",
+      version: meta["eddy.version"] ?? "",
+      state: info.num_waiting > 0 ? "running" : "stopped",
+      ...(await countsOf(broker, kind, name)),
+      lag: lagOf(info),
+    });
+  }
+  return rows.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function countsOf(broker: Broker, kind: HandlerRow["kind"], name: string): Promise<Counts> {
+  const [stream, subject] =
+    kind === "projection"
+      ? [`KV_${name}`, natsSubject("cursor", token(name))]
+      : [broker.home, natsSubject("ledger", token(broker.app), token(name))];
+  const last = await readMessage(broker.nc, stream, { last_by_subj: subject });
+  return last === undefined ? noCounts() : { ...decodeRecord(last.data).counts };
+}
+
+function lagOf(info: ConsumerInfo): number {
+  return info.num_pending + info.num_ack_pending;
+}

@@ -1,0 +1,87 @@
+// The entries of a projection while one instance folds into them: last states in memory, writes as messages.
+// Owns the bucket's making and the memory of states. Does not own the batch: the committer stores what is folded.
+// W1 `read` gives what was folded last, stored or not: folds of a key follow each other without waiting for the disk.
+import { Permanent, type Projection } from "../authoring/index.ts";
+import {
+  type BatchMessage,
+  type Broker,
+  bucketConfig,
+  ensureStream,
+  readMessage,
+} from "../broker/index.ts";
+import { token } from "../events/index.ts";
+import type { Entries } from "../pipeline/index.ts";
+
+/** States kept in memory for each projection. */
+const rememberedMax = 10_000;
+const headroomBytes = 512;
+// A removed entry is a DEL marker that goes by itself; never a rollup purge, whose entries can come back after a crash.
+const tombstoneLines = "KV-Operation: DEL\r\nNats-TTL: 24h\r\n";
+
+/** Makes the projection's bucket where it is missing and opens its entries for folding. */
+export async function openEntries(broker: Broker, projection: Projection): Promise<Entries> {
+  const { name } = projection;
+  const config = bucketConfig(name);
+  await ensureStream(broker.jsm, config);
+  const remembered = new Map<string, unknown>(); // in order of use: the first is the oldest
+
+  function remember(key: string, state: unknown): void {
+    remembered.delete(key);
+    remembered.set(key, state);
+    if (remembered.size <= rememberedMax) return;
+    const [oldest] = remembered.keys();
+    if (oldest !== undefined) remembered.delete(oldest);
+  }
+
+  return {
+    async read(key) {
+      if (remembered.has(key)) return remembered.get(key);
+      const stored = await readMessage(broker.nc, config.name, {
+        last_by_subj: entrySubject(name, key),
+      });
+      const state = stored === undefined || isTombstone(stored) ? undefined : parse(stored.data);
+      remember(key, state);
+      return state;
+    },
+    fold(key, next): BatchMessage {
+      const natsSubject = entrySubject(name, key);
+      if (next === null) {
+        remember(key, undefined);
+        return { natsSubject, headerLines: tombstoneLines, data: new Uint8Array(0) };
+      }
+      const data = serialize(name, key, next);
+      if (data.byteLength + headroomBytes > broker.maxPayloadBytes) {
+        throw new Permanent(
+          `projection ${name}: the state of ${JSON.stringify(key.slice(0, 100))} has ${data.byteLength} bytes; the server takes ${broker.maxPayloadBytes}. The entry is unchanged`,
+        );
+      }
+      remember(key, next);
+      return { natsSubject, headerLines: "", data };
+    },
+    forget: () => remembered.clear(),
+  };
+}
+
+function entrySubject(projection: string, key: string): string {
+  return `$KV.${projection}.${token(key)}`;
+}
+
+function isTombstone(stored: { headers?: Uint8Array; data: Uint8Array }): boolean {
+  return stored.headers !== undefined && stored.data.byteLength === 0;
+}
+
+function parse(data: Uint8Array): unknown {
+  return JSON.parse(new TextDecoder().decode(data));
+}
+
+function serialize(projection: string, key: string, state: unknown): Uint8Array {
+  try {
+    const text = JSON.stringify(state);
+    if (text !== undefined) return new TextEncoder().encode(text);
+  } catch {
+    // said below: a cycle or a BigInt
+  }
+  throw new Permanent(
+    `projection ${projection}: the state of ${JSON.stringify(key.slice(0, 100))} is no JSON value. The entry is unchanged`,
+  );
+}
