@@ -12,10 +12,12 @@ export const anyText = fc.oneof(
 );
 export const someText = anyText.filter((text) => text !== "");
 
-/** JSON as it comes back from its text (-0 does not). */
+/** JSON as it comes back from its text (-0 does not), without a key that msgpackr renames for safety. */
 export const jsonData = fc
   .jsonValue({ maxDepth: 4 })
-  .map((value) => JSON.parse(JSON.stringify(value)));
+  .map((value) => JSON.stringify(value))
+  .filter((text) => !text.includes("__proto__"))
+  .map((text): unknown => JSON.parse(text));
 
 const content = fc.oneof(
   fc.record({

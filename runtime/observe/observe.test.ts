@@ -12,8 +12,8 @@ import {
   printableLines,
 } from "./index.ts";
 
-const escape = String.fromCharCode(27);
-const event = { type: "com.acme.order.placed", source: "/shops/12", id: `e-1${escape}[2J` };
+const esc = String.fromCharCode(27);
+const event = { type: "com.acme.order.placed", source: "/shops/12", id: `e-1${esc}[2J` };
 const position = { stream: "EVENTS", seq: 17 };
 const who = { handler: "orders/credit.reserve", version: "1a2b3c4d" };
 const handled: Fact = {
@@ -24,7 +24,7 @@ const handled: Fact = {
   position,
   attempt: 1,
   effects: 2,
-  ms: 3.14159,
+  ms: 3.0951,
 };
 const dead: Fact = { ...handled, outcome: "dead", reason: "attempts", attempt: 6, effects: 0 };
 
@@ -96,11 +96,11 @@ test("for people a line is a sentence, and nothing from outside reaches the term
       level: "info",
       ...who,
       event,
-      message: `a${escape}[31m\nb`,
-      facts: { x: `${escape}` },
+      message: `a${esc}[31m\nb`,
+      facts: { x: `${esc}` },
     });
   });
-  assert.ok(!text.includes(escape));
+  assert.ok(!text.includes(esc));
   assert.match(text, /^\[[\d:.]+\] INFO: handled: com\.acme/);
   assert.match(text, /a\\u001b\[31m\\nb\n {4}\{"x":"\\u001b"\}/);
 });
@@ -169,9 +169,9 @@ test("metrics answer while the gauges cannot be read", async () => {
 
 test("what moves a cursor, colours or reorders text becomes an escape", () => {
   assert.equal(
-    printable(`a${escape}[31m\r\n\t\u202e\u0085é😀`),
+    printable(`a${esc}[31m\r\n\t\u202e\u0085é😀`),
     "a\\u001b[31m\\r\\n\\t\\u202e\\u0085é😀",
   );
   assert.equal(printable("\ud800"), "\\ud800");
-  assert.equal(printableLines(`a\r\n\tb${escape}`), "a\n\tb\\u001b");
+  assert.equal(printableLines(`a\r\n\tb${esc}`), "a\n\tb\\u001b");
 });

@@ -1,5 +1,5 @@
 // `harness(module)`: what handler authors test with. Owns which handlers a test runs, and what it may ask.
-// H1 The semantics are the pipeline's: identity, schemas, attempts, all effects or none.
+// H1 The pipeline's own code runs the handlers; only the streams around it are in memory.
 // H2 Nothing depends on real time: a retry waits for `settle`, which moves the clock to when it is due.
 // H3 An event meets the projections before the reactions. In the runtime they race: a reaction there may
 //    read an entry that does not have its event yet.
@@ -15,8 +15,8 @@ import {
   type StateOf,
 } from "../authoring/index.ts";
 import { type CloudEvent, EddyError } from "../events/index.ts";
+import type { Verdict } from "./attempt.ts";
 import { MemoryStream } from "./memory-stream.ts";
-import type { Observed } from "./verdict.ts";
 
 /** The attributes of a published event; each has a default. */
 export interface PublishOptions {
@@ -54,6 +54,14 @@ export interface Harness {
   readonly logs: readonly LoggedLine[];
 }
 
+/** What an attempt came to, and of what: handled, duplicate, retry or dead. */
+export type Observed = Verdict & {
+  readonly handler: string;
+  readonly event: CloudEvent;
+  /** 1 for the first. */
+  readonly attempt: number;
+};
+
 export interface LoggedLine {
   readonly level: keyof Log;
   readonly handler: string;
@@ -73,22 +81,26 @@ export function harness(...modules: readonly Exports[]): Harness {
 }
 
 function handlersOf(modules: readonly Exports[]): Handler[] {
-  const found = new Map<string, Handler>();
+  const names = new Map<string, Declaration>();
   for (const [exportName, exported] of modules.flatMap((exports) => Object.entries(exports))) {
     const declaration = asDeclaration(exported);
     if (declaration === undefined) continue;
     const name = declaration.kind === "projection" ? declaration.name : exportName;
-    const twin = found.get(name)?.declaration;
-    if (twin !== undefined && twin !== declaration) {
+    if ((names.get(name) ?? declaration) !== declaration) {
       throw new EddyError("EDDY_DECLARATION", `two handlers are called ${name}`, { handler: name });
     }
-    found.set(name, { name, file: "", version: "", declaration });
+    names.set(name, declaration);
   }
-  if (found.size === 0) {
-    const text = "harness(exports): no reaction or projection among the exports";
+  if (names.size === 0) {
+    const text = "harness(exports): there is no reaction and no projection among the exports";
     throw new EddyError("EDDY_DECLARATION", text);
   }
-  return [...found.values()].sort((a, b) => rank(a.declaration) - rank(b.declaration)); // H3
+  return Array.from(names, ([name, declaration]) => ({
+    name,
+    file: "",
+    version: "",
+    declaration,
+  })).sort((a, b) => rank(a.declaration) - rank(b.declaration)); // H3
 }
 
 const rank = ({ kind }: Declaration) => (kind === "projection" ? 0 : 1);

@@ -1,3 +1,8 @@
-// Public as "eddyline/testing": what handler authors test with. No server, no clock to wait for.
-export { type Harness, harness, type PublishOptions } from "./harness.ts";
-export type { Observed, Verdict } from "./verdict.ts";
+// Public as "eddyline/testing": what handler authors test with. No server, and no clock to wait for.
+export {
+  type Harness,
+  harness,
+  type LoggedLine,
+  type Observed,
+  type PublishOptions,
+} from "./harness.ts";

@@ -1,33 +1,28 @@
-// The stream in memory behind a harness: its log, entries and clock, and the loop that runs handlers over them.
-// M1 An event is handled to the end before the next one: an order that the runtime keeps per key only.
-// M2 Effects are committed when the attempt has returned, all of them or none.
-import type {
-  AnyProjection,
-  EventOf,
-  EventType,
-  Handler,
-  Log,
-  LogLine,
-  StateOf,
-} from "../authoring/index.ts";
+// The stream in memory behind a harness: its log, its entries, its clock, and the loop that runs handlers over them.
+// M1 An event is handled to the end before the next one: an order that the runtime keeps for each key only.
+// M2 What an attempt emits is stored when it has returned, all of it or nothing.
+import type { AnyProjection, EventOf, EventType, Handler, StateOf } from "../authoring/index.ts";
 import { type CloudEvent, EddyError } from "../events/index.ts";
-import { attempt, type Effect } from "./attempt.ts";
-import type { Harness, LoggedLine, PublishOptions } from "./harness.ts";
+import type { Surroundings } from "../pipeline/handle.ts";
+import type { Entries } from "../pipeline/index.ts";
+import { contractError, type Job, judge, runAttempt, type Verdict } from "./attempt.ts";
+import type { Harness, LoggedLine, Observed, PublishOptions } from "./harness.ts";
+import { memoryEntries } from "./memory-entries.ts";
 import { type Message, toEvent, toMessage } from "./message.ts";
-import { judge, type Observed, type Verdict } from "./verdict.ts";
 
 interface Stored {
   readonly seq: number;
   readonly message: Message;
   readonly event: CloudEvent;
   readonly emitted: boolean;
-  readonly duplicate: boolean;
+  /** Where its identity stands first; 0 where that is here. */
+  readonly firstSeq: number;
 }
 
 interface Waiting {
   readonly due: Date;
-  readonly stored: Stored;
   readonly handler: Handler;
+  readonly stored: Stored;
   readonly attempt: number;
 }
 
@@ -39,25 +34,32 @@ export class MemoryStream implements Harness {
   readonly logs: LoggedLine[] = [];
   readonly #handlers: readonly Handler[];
   readonly #log: Stored[] = [];
-  readonly #identities = new Set<string>();
+  readonly #pending: Stored[] = [];
+  readonly #identities = new Map<string, number>();
   readonly #entries = new Map<string, Map<string, string>>();
+  readonly #around: Surroundings = {
+    report: (fact) => {
+      if (fact.kind === "log") this.logs.push(fact);
+    },
+    readEntry: async (projection, key) => this.#read(projection, key),
+    stopping: new AbortController().signal,
+  };
   #waiting: Waiting[] = [];
-  #done = 0;
-  #now = new Date();
+  #nowMs = Date.now();
 
   constructor(handlers: readonly Handler[]) {
     this.#handlers = handlers;
   }
 
   async publish(type: EventType, data: unknown, options: PublishOptions = {}) {
-    const { id = `published-${this.#log.length + 1}`, source = "/test", subject, key } = options;
+    const { id = `event-${this.#log.length + 1}`, source = "/test", subject, key } = options;
     const message = toMessage({
       specversion: "1.0",
       id,
       source,
       type: type.type,
       ...(subject === undefined ? {} : { subject }),
-      time: this.#now.toISOString(),
+      time: new Date(this.#nowMs).toISOString(),
       datacontenttype: options.datacontenttype ?? "application/json",
       extensions: key === undefined ? {} : { partitionkey: key },
       data,
@@ -72,7 +74,7 @@ export class MemoryStream implements Harness {
       if (rounds === chainMax) throw endless("retries");
       const next = this.#waiting.reduce((a, b) => (b.due < a.due ? b : a));
       this.#waiting = this.#waiting.filter((waiting) => waiting !== next);
-      if (next.due > this.#now) this.#now = next.due;
+      this.#nowMs = Math.max(this.#nowMs, next.due.getTime());
       await this.#attempt(next.handler, next.stored, next.attempt);
       await this.#follow();
     }
@@ -80,94 +82,86 @@ export class MemoryStream implements Harness {
 
   emitted<E extends EventType>(type: E) {
     return this.#log
-      .filter((stored) => stored.emitted && !stored.duplicate)
-      .map((stored) => toEvent(stored.message))
+      .filter(({ emitted }) => emitted)
+      .map(({ message }) => toEvent(message))
       .filter((event): event is EventOf<E> => event.type === type.type);
   }
 
   entry<P extends AnyProjection>(projection: P, key: string): StateOf<P> | undefined {
-    const json = this.#entries.get(projection.name)?.get(key);
-    return json === undefined ? undefined : JSON.parse(json);
+    return this.#read(projection.name, key);
   }
 
   entries<P extends AnyProjection>(projection: P): ReadonlyMap<string, StateOf<P>> {
-    const entries = this.#entries.get(projection.name) ?? new Map<string, string>();
+    const entries = this.#entriesOf(projection.name);
     return new Map(Array.from(entries, ([key, json]) => [key, JSON.parse(json)]));
   }
 
   #store(message: Message, emitted: boolean): Stored {
     const event = toEvent(message);
     const identity = JSON.stringify([event.source, event.id]);
-    const stored: Stored = {
-      seq: this.#log.length + 1,
-      message,
-      event,
-      emitted,
-      duplicate: this.#identities.has(identity),
-    };
-    this.#identities.add(identity);
+    const seq = this.#log.length + 1;
+    const stored = { seq, message, event, emitted, firstSeq: this.#identities.get(identity) ?? 0 };
+    if (stored.firstSeq === 0) this.#identities.set(identity, seq);
     this.#log.push(stored);
+    this.#pending.push(stored);
     return stored;
   }
 
-  /** Hands the stored events that nobody has seen yet to their handlers, in the order of the log. */
+  /** Hands the events that nobody has seen yet to their handlers, in the order of the log. */
   async #follow() {
-    const end = this.#done + chainMax;
-    for (let stored = this.#log[this.#done]; stored; stored = this.#log[++this.#done]) {
-      if (this.#done === end) throw endless("events");
+    const lastSeq = this.#log.length + chainMax;
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      if (next.seq > lastSeq) throw endless("events");
+      const { type } = next.event;
       for (const handler of this.#handlers) {
-        if (!handler.declaration.from.some((type) => type.type === stored?.event.type)) continue;
-        if (stored.duplicate) this.#observe(handler, stored, 1, { kind: "duplicate" });
-        else await this.#attempt(handler, stored, 1);
+        if (!handler.declaration.from.some((known) => known.type === type)) continue;
+        await this.#attempt(handler, next, 1);
       }
     }
   }
 
-  async #attempt(handler: Handler, stored: Stored, n: number) {
+  async #attempt(handler: Handler, stored: Stored, attempt: number) {
+    const { firstSeq, message, seq } = stored;
+    const position = { stream: "EVENTS", seq };
+    const job: Job = { handler, event: toEvent(message), position, attempt };
+    const verdict: Verdict =
+      firstSeq === 0 ? await this.#run(job) : { kind: "duplicate", firstSeq };
+    this.outcomes.push({ ...verdict, handler: handler.name, event: stored.event, attempt });
+    if (verdict.kind === "retry") {
+      this.#waiting.push({ due: verdict.due, handler, stored, attempt: attempt + 1 });
+    }
+  }
+
+  async #run(job: Job): Promise<Verdict> {
+    const broken = contractError(job);
+    if (broken !== undefined) return { kind: "dead", reason: "schema", cause: broken };
     try {
-      const effects = await attempt(handler, toEvent(stored.message), {
-        attempt: n,
-        log: this.#logOf(handler.name),
-        entry: (projection, key) => this.#entries.get(projection)?.get(key),
-        emitId: (index) => `${stored.seq}.${index}`,
-        now: () => this.#now,
-      });
-      for (const effect of effects) this.#commit(effect);
-      this.#observe(handler, stored, n, { kind: "handled", effects: effects.length });
+      const emitted = await runAttempt(job, this.#around, (name) => this.#fold(name));
+      for (const message of emitted.map(toMessage)) this.#store(message, true);
+      const effects = job.handler.declaration.kind === "projection" ? 1 : emitted.length;
+      return { kind: "handled", effects };
     } catch (thrown) {
-      const verdict = judge(thrown, n, handler.declaration.options, this.#now);
-      this.#observe(handler, stored, n, verdict);
-      if (verdict.kind === "retry") {
-        this.#waiting.push({ due: verdict.due, stored, handler, attempt: n + 1 });
-      }
+      return judge(job, thrown, this.#nowMs);
     }
   }
 
-  #commit(effect: Effect) {
-    if (effect.kind === "emit") {
-      this.#store(effect.message, true);
-      return;
-    }
-    const entries = this.#entries.get(effect.projection) ?? new Map<string, string>();
-    this.#entries.set(effect.projection, entries);
-    if (effect.json === undefined) entries.delete(effect.key);
-    else entries.set(effect.key, effect.json);
+  #fold(projection: string): Entries {
+    return memoryEntries(this.#entriesOf(projection));
   }
 
-  #observe(handler: Handler, stored: Stored, n: number, verdict: Verdict) {
-    this.outcomes.push({ ...verdict, handler: handler.name, event: stored.event, attempt: n });
+  #entriesOf(projection: string): Map<string, string> {
+    const entries = this.#entries.get(projection) ?? new Map<string, string>();
+    this.#entries.set(projection, entries);
+    return entries;
   }
 
-  #logOf(handler: string): Log {
-    const line =
-      (level: keyof Log): LogLine =>
-      (message, facts = {}) =>
-        this.logs.push({ level, handler, message, facts });
-    return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
+  #read(projection: string, key: string) {
+    const json = this.#entriesOf(projection).get(key);
+    return json === undefined ? undefined : JSON.parse(json);
   }
 }
 
 function endless(what: string): EddyError {
-  const text = `more than ${chainMax} ${what} follow from one: handlers that emit what they react to?`;
+  const text = `more than ${chainMax} ${what} follow from one event: does a handler emit what it reacts to?`;
   return new EddyError("EDDY_TEST_ENDLESS", text);
 }

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { event, on, Permanent, projection, RetryAfter, Type } from "eddyline";
+import { harness } from "eddyline/testing";
+
+const Named = Type.Object({ name: Type.String({ minLength: 1 }) });
+const Arrived = event("com.acme.visitor.arrived", Named);
+const Left = event("com.acme.visitor.left", Named);
+const Greeted = event("com.acme.visitor.greeted", Named);
+const Counted = event("com.acme.visitor.counted", Type.Object({ count: Type.Integer() }));
+
+const visitors = projection("visitors", {
+  from: [Arrived, Left],
+  key: (e) => e.data.name,
+  state: Type.Object({ name: Type.String(), visits: Type.Integer() }),
+  apply: (known, e) =>
+    e.type === Left.type ? null : { name: e.data.name, visits: (known?.visits ?? 0) + 1 },
+});
+const greet = on(Arrived, { emits: [Greeted] }, (e, ctx) => ctx.emit(Greeted, e.data));
+const count = on(Greeted, { emits: [Counted] }, async (e, ctx) => {
+  const visitor = await ctx.get(visitors, e.data.name);
+  ctx.emit(Counted, { count: visitor?.visits ?? 0 });
+});
+
+const kinds = (t: ReturnType<typeof harness>) =>
+  t.outcomes.map(({ handler, kind }) => `${handler} ${kind}`);
+
+test("a chain of events is followed to its end, over reactions and projections", async () => {
+  const t = harness({ visitors, greet, count });
+  await t.publish(Arrived, { name: "Ada" }, { subject: "visitors/1", key: "front door" });
+  assert.deepEqual(t.entry(visitors, "Ada"), { name: "Ada", visits: 1 });
+  const [counted] = t.emitted(Counted);
+  assert.equal(counted?.data.count, 1);
+  assert.equal(counted.subject, "visitors/1");
+  assert.equal(counted.extensions.partitionkey, "front door");
+  assert.equal(counted.extensions.correlationid, "event-1");
+  assert.deepEqual(kinds(t), ["visitors handled", "greet handled", "count handled"]);
+  await t.publish(Left, { name: "Ada" });
+  assert.equal(t.entries(visitors).size, 0);
+});
+
+test("the same source and id is a duplicate for every handler; the same id of another source is not", async () => {
+  const t = harness({ visitors, greet });
+  for (const source of ["/a", "/a", "/b"]) {
+    await t.publish(Arrived, { name: "Ada" }, { id: "1", source });
+  }
+  assert.equal(t.entry(visitors, "Ada")?.visits, 2);
+  assert.equal(t.emitted(Greeted).length, 2);
+  assert.deepEqual(kinds(t).slice(2, 4), ["visitors duplicate", "greet duplicate"]);
+});
+
+test("an attempt that throws leaves no effect; retries run in the order in which they are due", async () => {
+  const order: string[] = [];
+  const emits = [Greeted];
+  const late = on(Arrived, { emits, retry: ["1m", "1m"] }, (e, ctx) => {
+    order.push(`late ${ctx.attempt}`);
+    ctx.emit(Greeted, e.data);
+    if (ctx.attempt < 3) throw new Error("not yet");
+  });
+  const asked = on(Arrived, { emits }, (_, ctx) => {
+    order.push(`asked ${ctx.attempt}`);
+    if (ctx.attempt === 1) throw new RetryAfter("90s");
+  });
+  const t = harness({ late, asked });
+  await t.publish(Arrived, { name: "Ada" });
+  assert.deepEqual(order, ["late 1", "asked 1"]);
+  assert.equal(t.emitted(Greeted).length, 0);
+  await t.settle();
+  assert.deepEqual(order, ["late 1", "asked 1", "late 2", "asked 2", "late 3"]);
+  assert.equal(t.emitted(Greeted).length, 1);
+});
+
+test("a retry waits for settle, so that what it lacks can come first", async () => {
+  const known = on(Arrived, async (e, ctx) => {
+    if (!(await ctx.get(visitors, "Bob"))) throw new Error("Bob is not here yet");
+    ctx.log.info("both are here", { name: e.data.name });
+  });
+  const t = harness({ visitors, known });
+  await t.publish(Arrived, { name: "Ada" });
+  await t.publish(Arrived, { name: "Bob" });
+  await t.settle();
+  assert.deepEqual(kinds(t).at(-1), "known handled");
+  assert.deepEqual(
+    t.logs.map(({ level, handler, facts }) => [level, handler, facts.name]),
+    [
+      ["info", "known", "Bob"],
+      ["info", "known", "Ada"],
+    ],
+  );
+});
+
+test("dead: Permanent, the last attempt, data that breaks its schema, in and out, and undeclared emits", async () => {
+  const forge = event("com.acme.visitor.arrived", Type.Object({ name: Type.Integer() }));
+  const wide = event("com.acme.visitor.greeted", Type.Any());
+  const bad = {
+    gone: on(Left, () => {
+      throw new Permanent("never");
+    }),
+    tired: on(Left, { retry: ["1s"] }, () => {
+      throw new Error("always");
+    }),
+    rude: on(Left, { emits: [Greeted, wide] }, (_, ctx) => ctx.emit(wide, { name: "" })),
+    sly: on(Left, { emits: [Counted] }, (e, ctx) => {
+      const emit: (type: typeof Greeted, data: { name: string }) => void = Reflect.get(ctx, "emit");
+      emit(Greeted, e.data);
+    }),
+  };
+  const t = harness({ visitors, ...bad });
+  await t.publish(forge, { name: 7 });
+  await t.publish(Left, { name: "Ada" });
+  await t.settle();
+  const dead = t.outcomes.flatMap((o) =>
+    o.kind === "dead" ? [[o.handler, o.reason, o.attempt]] : [],
+  );
+  assert.deepEqual(dead, [
+    ["visitors", "schema", 1],
+    ["gone", "permanent", 1],
+    ["rude", "permanent", 1],
+    ["sly", "permanent", 1],
+    ["tired", "attempts", 2],
+  ]);
+  assert.equal(t.emitted(Greeted).length, 0);
+});
+
+test("each handler has its own copy of the event, as it would be on the wire", async () => {
+  const Dated = event(
+    "com.acme.dated",
+    Type.Object({ at: Type.Any(), tags: Type.Array(Type.String()) }),
+  );
+  const seen: unknown[] = [];
+  const vandal = on(Dated, (e) => void e.data.tags.push("mine"));
+  const reader = on(Dated, (e) => void seen.push(e.data));
+  await harness({ vandal, reader }).publish(Dated, { at: new Date(0), tags: [] });
+  assert.deepEqual(seen, [{ at: "1970-01-01T00:00:00.000Z", tags: [] }]);
+});
+
+test("the deadline is real time: the signal is aborted and the event is retried", async () => {
+  let aborted = false;
+  const slow = on(Arrived, { deadline: "5ms", retry: [] }, async (_, ctx) => {
+    await new Promise((resolve) => ctx.signal.addEventListener("abort", resolve));
+    aborted = true;
+  });
+  const t = harness({ slow });
+  await t.publish(Arrived, { name: "Ada" });
+  const [outcome] = t.outcomes;
+  assert.ok(aborted && outcome?.kind === "dead");
+  assert.match(String(outcome.cause), /within 5 ms/);
+});
+
+test("a chain without an end, no handlers, and two of one name are errors that say so", async () => {
+  const echo = on(Arrived, { emits: [Arrived] }, (e, ctx) => ctx.emit(Arrived, e.data));
+  await assert.rejects(harness({ echo }).publish(Arrived, { name: "Ada" }), /EddyError|more than/);
+  assert.throws(() => harness({ Arrived }), /no reaction and no projection/);
+  assert.throws(() => harness({ greet }, { greet: count }), /two handlers are called greet/);
+});
