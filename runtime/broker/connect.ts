@@ -185,3 +185,34 @@ async function manager(nc: NatsConnection): Promise<JetStreamManager> {
     );
   }
 }
+
+export interface ConnectionChange {
+  readonly connected: boolean;
+  readonly server: string;
+  readonly message: string;
+}
+
+/** Tells of each loss of the connection and of its return. The client reconnects by itself, for ever. */
+export function watchConnection(
+  nc: NatsConnection,
+  onChange: (change: ConnectionChange) => void,
+): void {
+  void (async () => {
+    let connected = true;
+    for await (const status of nc.status()) {
+      if (status.type === "disconnect" && connected) {
+        connected = false;
+        const { server } = status;
+        const message = `connection to ${server} lost; reconnecting. What is in flight waits`;
+        onChange({ connected, server, message });
+      } else if (status.type === "reconnect" && !connected) {
+        connected = true;
+        onChange({
+          connected,
+          server: status.server,
+          message: `connected to ${status.server} again`,
+        });
+      }
+    }
+  })();
+}

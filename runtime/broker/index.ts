@@ -15,8 +15,10 @@ export {
 export {
   type Broker,
   type BrokerOptions,
+  type ConnectionChange,
   connectBroker,
   connectBrokerPatiently,
+  watchConnection,
 } from "./connect.ts";
 export { AckPolicy, consumerInfo, durable, ensureConsumer } from "./consumers.ts";
 export { isMissing, readAll, readOrdered } from "./ordered.ts";

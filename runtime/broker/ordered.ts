@@ -1,7 +1,11 @@
 // Reading a stream in order without a trace on the server: an ordered consumer, started anew where it broke.
-import type { ConsumerMessages, ConsumerNotification, JsMsg } from "./client.ts";
+import {
+  type ConsumerMessages,
+  type ConsumerNotification,
+  JetStreamError,
+  type JsMsg,
+} from "./client.ts";
 import type { Broker } from "./connect.ts";
-import { streamInfo } from "./streams.ts";
 
 export interface OrderedRead {
   readonly stream: string;
@@ -54,23 +58,28 @@ export function isMissing(status: ConsumerNotification): boolean {
   );
 }
 
+const batchMessages = 1_000; // the server gives at most 1,024 at once
+const notFound = 404;
+
 /** Reads what a subject filter holds now, oldest first, and ends. */
 export async function readAll(
   broker: Broker,
   stream: string,
   filter: string,
-  onMessage: (message: JsMsg) => void,
+  onMessage: (message: { readonly seq: number; readonly data: Uint8Array }) => void,
 ): Promise<void> {
-  const info = await streamInfo(broker.jsm, stream, { subjects_filter: filter });
-  if (Object.keys(info?.state.subjects ?? {}).length === 0) return;
-  const consumer = await broker.js.consumers.get(stream, { filter_subjects: filter });
-  const messages = await consumer
-    .fetch({ max_messages: Number.MAX_SAFE_INTEGER, expires: 30_000 })
-    .catch(() => undefined);
-  if (messages === undefined) return;
-  for await (const message of messages) {
-    onMessage(message);
-    if (message.info.pending === 0) break;
+  for (let seq = 1; ; ) {
+    const before = seq;
+    try {
+      const options = { seq, next_by_subj: filter, batch: batchMessages };
+      for await (const message of await broker.jsm.direct.getBatch(stream, options)) {
+        onMessage(message);
+        seq = message.seq + 1;
+      }
+    } catch (error) {
+      if (error instanceof JetStreamError && Reflect.get(error, "code") === notFound) return;
+      throw error;
+    }
+    if (seq === before) return;
   }
-  await consumer.delete().catch(() => false);
 }

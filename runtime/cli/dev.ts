@@ -10,7 +10,7 @@ import { removeDevFile, writeDevFile } from "./dev-file.ts";
 import { type DevServer, devStore, startDevServer } from "./dev-server.ts";
 import { type ConfigOption, withConfig, withExamples } from "./options.ts";
 import { print } from "./output.ts";
-import { aborted, untilStopped } from "./signals.ts";
+import { aborted, endSoon, untilStopped } from "./signals.ts";
 
 export function devCommand(): Command {
   return withExamples(withConfig(new Command("dev")), [
@@ -31,12 +31,14 @@ async function dev({ config: file }: ConfigOption): Promise<void> {
   try {
     const [nats = ""] = config.nats.servers;
     writeDevFile({ nats, http: node.url, pid: process.pid });
-    print(welcome(config, node.url, server));
+    await Promise.race([aborted(stop), node.started]);
+    if (!stop.aborted) print(welcome(config, node.url, server));
     await aborted(stop);
     log.info(`stopping: events in flight have ${config.drainMs} ms (Ctrl-C again: at once)`);
   } finally {
     removeDevFile();
     await node.drain();
+    endSoon();
   }
 }
 

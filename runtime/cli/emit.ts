@@ -52,7 +52,8 @@ async function emit(
   const bytes = await bytesOf(data);
   const stored = await withBroker(options, async (broker, { app }) => {
     const event = eventOf(type, bytes, app, options);
-    return (await createIngress(broker).store([event]))[0];
+    const store = createIngress(broker.nc, { stream: broker.home });
+    return (await store([event]))[0];
   });
   if (options.json) return printJson(stored);
   if (stored === undefined) return;

@@ -110,7 +110,6 @@ function watchCommand(): Command {
 
 async function watch(name: string, key: string | undefined, options: Options): Promise<void> {
   await withReader(options, async (reader) => {
-    if (!(await reader.keys(name, { limit: 1 }))) throw noProjection(name);
     const signal = untilStopped();
     for await (const change of reader.watch(name, {
       signal,

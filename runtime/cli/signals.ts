@@ -18,3 +18,8 @@ export function aborted(signal: AbortSignal): Promise<void> {
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
 }
+
+/** Ends the process although something that a handler has left running would keep it alive. */
+export function endSoon(): void {
+  setTimeout(() => process.exit(), 500).unref();
+}

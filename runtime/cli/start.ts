@@ -1,10 +1,11 @@
 // `eddy start`: the runtime as in production. Logs to standard output; SIGTERM and Ctrl-C drain.
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { startNode } from "../host/assembly.ts";
 import { configWarnings, loadConfig } from "../host/config.ts";
 import { createLogger } from "../observe/index.ts";
 import { type ConfigOption, withConfig, withExamples } from "./options.ts";
-import { aborted, untilStopped } from "./signals.ts";
+import { aborted, endSoon, untilStopped } from "./signals.ts";
 
 export function startCommand(): Command {
   return withExamples(withConfig(new Command("start")), [
@@ -24,7 +25,12 @@ async function start({ config: file }: ConfigOption): Promise<void> {
   for (const warning of configWarnings(process.env)) log.warn(warning);
   const stop = untilStopped();
   const node = await startNode(config, { log });
-  await aborted(stop);
-  log.info(`stopping: events in flight have ${config.drainMs} ms`);
-  await node.drain();
+  try {
+    log.info(`http on ${node.url}, handlers in ${resolve(config.handlers)}`);
+    await Promise.race([aborted(stop), node.started.then(() => aborted(stop))]);
+    log.info(`stopping: events in flight have ${config.drainMs} ms`);
+  } finally {
+    await node.drain();
+    endSoon();
+  }
 }

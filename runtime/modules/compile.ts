@@ -3,7 +3,7 @@
 // `build` for each, no `context`: for small modules it is as fast, and nothing has to be disposed of.
 import { createHash } from "node:crypto";
 import { basename, extname, join, relative, resolve, sep } from "node:path";
-import { build, type Metafile, type Plugin } from "esbuild";
+import { type BuildFailure, build, type Metafile, type Plugin, stop } from "esbuild";
 import type { FoundModule } from "./find.ts";
 import { type ScriptMap, scriptName } from "./stack.ts";
 
@@ -56,7 +56,7 @@ export async function compileModule(folder: string, module: FoundModule): Promis
     },
     plugins: [outside],
     logLevel: "silent",
-  });
+  }).catch(afterFailure);
   const text = (extension: string) =>
     result.outputFiles.find((file) => extname(file.path) === extension)?.text ?? "";
   const code = text(".js");
@@ -80,6 +80,16 @@ export async function compileModule(folder: string, module: FoundModule): Promis
       .filter((input) => input !== entryName)
       .map((input) => resolve(folder, input)),
   };
+}
+
+export function isBuildFailure(error: unknown): error is BuildFailure {
+  return error instanceof Error && "errors" in error && Array.isArray(error.errors);
+}
+
+/** esbuild's process is gone (killed, out of memory) and would stay so: the next build starts another one. */
+async function afterFailure(error: unknown): Promise<never> {
+  if (!isBuildFailure(error)) await stop();
+  throw error;
 }
 
 const entryName = "eddyline-module";

@@ -1,9 +1,9 @@
 // Why a module's newest version does not run, for the person who just saved it: file, line, column, code frame.
 import { readFile, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type BuildFailure, formatMessages, type Message } from "esbuild";
+import { formatMessages, type Message } from "esbuild";
 import { describeThrown, EddyError } from "../events/index.ts";
-import type { Compiled } from "./compile.ts";
+import { type Compiled, isBuildFailure } from "./compile.ts";
 import type { FoundModule } from "./find.ts";
 import { firstPosition, type SourcePosition, showPath } from "./stack.ts";
 
@@ -124,8 +124,4 @@ function explain(message: Message): Message {
 /** esbuild counts columns in bytes. */
 function charsOf(line: string, bytes: number): number {
   return Buffer.from(line).subarray(0, bytes).toString().length;
-}
-
-function isBuildFailure(error: unknown): error is BuildFailure {
-  return error instanceof Error && "errors" in error && Array.isArray(error.errors);
 }

@@ -45,7 +45,7 @@ export async function findModules(folder: string): Promise<Found> {
   }
 }
 
-export function isSourceFile(name: string): boolean {
+function isSourceFile(name: string): boolean {
   return (
     !isHidden(name) &&
     /\.[cm]?[jt]s$/.test(name) &&
@@ -55,7 +55,7 @@ export function isSourceFile(name: string): boolean {
 }
 
 /** Names that are never a module or a part of one, unless another file imports them. */
-export function isHidden(name: string): boolean {
+function isHidden(name: string): boolean {
   return name.startsWith(".") || name.startsWith("_") || name === "node_modules";
 }
 

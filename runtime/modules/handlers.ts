@@ -6,10 +6,7 @@ import { EddyError, token } from "../events/index.ts";
 import { type Compiled, type CompiledFile, withoutExtension } from "./compile.ts";
 import type { Exports } from "./evaluate.ts";
 
-/** Longest token of a handler's name: it becomes part of a consumer's name, and the server takes 255 in all. */
-export const nameTokenCharsMax = 200;
-
-/** @throws EddyError EDDY_HANDLER_NAME_TAKEN, EDDY_DECLARATION */
+/** @throws EddyError EDDY_HANDLER_NAME_TAKEN */
 export function handlersOf(compiled: Compiled, exports: Exports): readonly Handler[] {
   const handlers = new Map<string, Handler>();
   const seen = new Set<Declaration>();
@@ -43,16 +40,9 @@ function declarationsIn(exported: unknown): [string, Declaration][] {
 }
 
 function nameOf({ file }: CompiledFile, exportName: string, declaration: Declaration): string {
+  if (declaration.kind === "projection") return declaration.name;
   const path = withoutExtension(file);
-  const reaction = exportName === "default" ? path : `${path}.${exportName}`;
-  const name = declaration.kind === "projection" ? declaration.name : reaction;
-  if (token(name).length > nameTokenCharsMax) {
-    const text =
-      `the handler name ${name} is too long: its file and export names may have ${nameTokenCharsMax} ` +
-      "characters in all, and all but A-Z a-z 0-9 _ - count three. Shorten them";
-    throw new EddyError("EDDY_DECLARATION", text, { file });
-  }
-  return name;
+  return exportName === "default" ? path : `${path}.${exportName}`;
 }
 
 export function nameTaken(name: string, file: string, otherFile: string): EddyError {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, rm, symlink } from "node:fs/promises";
+import { chmod, mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { loadModules } from "./index.ts";
@@ -148,14 +148,6 @@ test("top-level await is refused with what to do instead", async () => {
   assert.equal(failure?.line, 1);
 });
 
-test("E2: a loop without end at the top level is stopped", async () => {
-  await using folder = await testFolder({ "a.ts": `for (;;) {}`, "b.ts": reaction(1) });
-  const { handlers, failures } = await loadModules(folder.path);
-  assert.equal(failures[0]?.code, "EDDY_HANDLER_ENDLESS");
-  assert.equal(failures[0]?.file, join(folder.path, "a.ts"));
-  assert.equal(handlers.length, 1);
-});
-
 test("two handlers of one name: of two modules the second fails, inside a module the whole of it", async () => {
   await using folder = await testFolder({
     "a.ts": projectionNamed("customers"),
@@ -180,14 +172,6 @@ test("two handlers of one name: of two modules the second fails, inside a module
   assert.equal(failures[1]?.file, join(folder.path, "c/two.ts"));
 });
 
-test("a handler's name that no consumer could bear is refused", async () => {
-  const long = "x".repeat(200);
-  await using folder = await testFolder({ [`${long}.ts`]: reaction(1) });
-  const [failure] = (await loadModules(folder.path)).failures;
-  assert.equal(failure?.code, "EDDY_DECLARATION");
-  assert.match(failure?.message ?? "", /too long/);
-});
-
 test("a folder that is missing, empty, no folder or unreadable is said", async () => {
   await using folder = await testFolder({ "a.ts": reaction(1) });
   const failureOf = async (path: string) => (await loadModules(path)).failures[0];
@@ -200,6 +184,26 @@ test("a folder that is missing, empty, no folder or unreadable is said", async (
   await symlink("circle", join(folder.path, "circle"));
   assert.match((await failureOf(join(folder.path, "circle")))?.message ?? "", /cannot be read/);
   await rm(join(folder.path, "circle"));
+});
+
+test("a module with a folder that cannot be read fails alone", async (t) => {
+  if (process.getuid?.() === 0) return t.skip("root reads everything");
+  await using folder = await testFolder({ "a.ts": reaction(1), "orders/deep/b.ts": reaction(1) });
+  await chmod(join(folder.path, "orders/deep"), 0);
+  const { handlers, failures } = await loadModules(folder.path);
+  await chmod(join(folder.path, "orders/deep"), 0o700);
+  assert.equal(handlers.length, 1);
+  assert.equal(failures[0]?.code, "EDDY_HANDLER_UNREADABLE");
+});
+
+test("a native addon is not bundled but loaded from where it lies", async () => {
+  await using folder = await testFolder({
+    "orders/a.ts": `import addon from "./build/x.node"; console.log(addon);`,
+    "orders/build/x.node": "no addon",
+  });
+  const [failure] = (await loadModules(folder.path)).failures;
+  assert.equal(failure?.code, "EDDY_HANDLER_LOAD");
+  assert(failure?.message.includes(join(folder.path, "orders/build/x.node")), failure?.message);
 });
 
 test("circles of symlinks below the folder end", async () => {

@@ -49,6 +49,8 @@ export interface Pipeline {
   /** Runs exactly these handlers: starts new ones, swaps versions, lets missing ones finish and stop. */
   apply(handlers: readonly Handler[]): Promise<void>;
   status(): readonly HandlerStatus[];
+  /** One round of retention: cuts from the home stream's head what is old and done. It runs by itself each minute. */
+  cutHead(): Promise<void>;
   readonly identities: { readonly size: number; readonly bytes: number };
   /** Finishes what is in flight within `drainMs`, stores it, and stops. */
   stop(drainMs: number): Promise<void>;
@@ -59,6 +61,7 @@ const cutEveryMs = 60_000;
 export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const { broker, report, defaults } = parts;
   const runners = new Map<string, Runner>();
+  const leaving = new Map<string, Promise<void>>();
   const committers = new Map<string, Committer>();
   const stopping = new AbortController();
   const instance = ulid();
@@ -104,15 +107,18 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
 
   async function change(handlers: readonly Handler[]): Promise<void> {
     const wanted = new Map(handlers.map((handler) => [handler.name, handler]));
-    const gone = [...runners].filter(([name]) => !wanted.has(name));
-    await Promise.all(
-      gone.map(async ([name, runner]) => {
-        await runner.stop();
-        runners.delete(name);
-      }),
-    );
+    // What is in flight of a removed handler finishes by itself; nobody else waits for it.
+    for (const [name, runner] of runners) {
+      if (wanted.has(name)) continue;
+      runners.delete(name);
+      leaving.set(
+        name,
+        runner.stop().finally(() => leaving.delete(name)),
+      );
+    }
     for (const [name, handler] of wanted) {
       const runner = runners.get(name);
+      await leaving.get(name);
       if (runner === undefined) runners.set(name, start(handler));
       else if (runner.handler !== handler) await runner.swap(handler);
     }
@@ -139,6 +145,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
         inFlight,
         ...(detail === undefined ? {} : { detail }),
       })),
+    cutHead: cut,
     identities,
     async stop(drainMs) {
       clearInterval(cutting);
@@ -146,6 +153,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       await applying;
       await due.stop();
       await Promise.all([...runners.values()].map((runner) => runner.stop()));
+      await Promise.all(leaving.values());
       for (const committer of committers.values()) committer.stop();
       await identities.stop();
       clearTimeout(timer);

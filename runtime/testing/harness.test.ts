@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { event, on, Permanent, projection, RetryAfter, Type } from "eddyline";
+import { type EventType, event, on, Permanent, projection, RetryAfter, Type } from "eddyline";
 import { harness } from "eddyline/testing";
 
 const Named = Type.Object({ name: Type.String({ minLength: 1 }) });
@@ -100,10 +100,7 @@ test("dead: Permanent, the last attempt, data that breaks its schema, in and out
       throw new Error("always");
     }),
     rude: on(Left, { emits: [Greeted, wide] }, (_, ctx) => ctx.emit(wide, { name: "" })),
-    sly: on(Left, { emits: [Counted] }, (e, ctx) => {
-      const emit: (type: typeof Greeted, data: { name: string }) => void = Reflect.get(ctx, "emit");
-      emit(Greeted, e.data);
-    }),
+    sly: on(Left, { emits: [Counted] as EventType[] }, (e, ctx) => ctx.emit(Greeted, e.data)),
   };
   const t = harness({ visitors, ...bad });
   await t.publish(forge, { name: 7 });

@@ -49,7 +49,7 @@ export async function startTestPipeline(
       jitter: 0,
       retentionMs: options.retentionMs ?? 3_600_000,
     },
-    identityLimits: { countMax: 100_000 },
+    identityLimits: { countMax: 100_000, ageMs: 3_600_000 },
     openEntries: (projection) => openEntries(broker, projection),
     readEntry: async (projection, key) =>
       await (await openEntries(broker, { name: projection } as never)).read(key),
@@ -64,6 +64,21 @@ export async function startTestPipeline(
     await broker.close();
   };
   const rows = async () => new Map((await readHandlers(broker)).map((row) => [row.name, row]));
+  const running = async (...names: string[]) => {
+    await eventually(
+      () => {
+        const states = new Map(
+          pipeline.status().map((s) => [s.handler.name, `${s.state} ${s.detail ?? ""}`]),
+        );
+        for (const name of names) {
+          const state = states.get(name) ?? "absent";
+          if (!state.startsWith("running")) throw new Error(`${name} is ${state}`);
+        }
+        return true;
+      },
+      { timeoutMs: 10_000 },
+    );
+  };
   return {
     broker,
     pipeline,
@@ -78,23 +93,9 @@ export async function startTestPipeline(
         }),
       );
       await pipeline.apply(handlers);
-      await this.running(...handlers.map((handler) => handler.name));
+      await running(...handlers.map((handler) => handler.name));
     },
-    async running(...names) {
-      await eventually(
-        () => {
-          const states = new Map(
-            pipeline.status().map((s) => [s.handler.name, `${s.state} ${s.detail ?? ""}`]),
-          );
-          for (const name of names) {
-            const state = states.get(name) ?? "absent";
-            if (!state.startsWith("running")) throw new Error(`${name} is ${state}`);
-          }
-          return true;
-        },
-        { timeoutMs: 10_000 },
-      );
-    },
+    running,
     async settled() {
       return await eventually(
         async () => {

@@ -25,10 +25,15 @@ export async function testFolder(files: Readonly<Record<string, string>>): Promi
 }
 
 /** A module with one reaction, `react`, whose run returns `answer`. */
-export function reaction(answer: string | number, type = "com.acme.a"): string {
-  return `import { event, on, Type } from "eddyline";
-const A = event("${type}", Type.Object({}));
-export const react = on(A, () => ${JSON.stringify(answer)} as never);
+export function reaction(answer: string | number): string {
+  return reactionTo(JSON.stringify(answer));
+}
+
+/** The same with code for the answer. `react` is on the third line. */
+export function reactionTo(expression: string, imports = ""): string {
+  return `import { event, on, Type } from "eddyline"; ${imports}
+const A = event("com.acme.a", Type.Object({}));
+export const react = on(A, () => (${expression}) as never);
 `;
 }
 

@@ -5,9 +5,7 @@
 import {
   type Broker,
   headerBlock,
-  identitiesStream,
   type JsMsg,
-  readAll,
   readMessage,
   readOrdered,
   streamInfo,
@@ -16,18 +14,19 @@ import {
   type CloudEvent,
   decodeAttribute,
   decodeMessage,
-  natsSubject,
   parseHeaderBlock,
   sameIdentity,
-  token,
 } from "../../events/index.ts";
 import type { Report } from "../facts.ts";
-import { type Block, decodeBlock, encodeBlock } from "./blocks.ts";
+import type { Block } from "./blocks.ts";
+import { openCheckpoints } from "./checkpoints.ts";
 import { type Hash64, hashIdentity } from "./hash.ts";
 import { createWindow, type Window } from "./window.ts";
 
+/** The window in which a repeat is recognised: whichever of the two ends it first. */
 export interface IdentityLimits {
   readonly countMax: number;
+  readonly ageMs: number;
 }
 
 export interface Identities {
@@ -42,9 +41,12 @@ export interface Identities {
 }
 
 const blockEntries = 16_384;
-const checkpointEveryMs = 30_000;
+const upkeepEveryMs = 30_000;
 
-type Open = { readonly seq: number; answered: boolean };
+interface Question {
+  readonly seq: number;
+  answered: boolean;
+}
 
 export async function startIdentities(
   broker: Broker,
@@ -53,36 +55,33 @@ export async function startIdentities(
   report: Report,
   hash: (source: string, id: string) => Hash64 = hashIdentity,
 ): Promise<Identities> {
-  const natsBlocks = natsSubject("identities", token(broker.app), token(stream));
+  const checkpoints = openCheckpoints(broker, stream);
   const listeners = new Set<() => void>();
   let window: Window = createWindow(limits.countMax);
-  let repeats = new Map<number, number>();
+  let repeats = new Map<number, number>(); // in stream order
+  let ages: { readonly seq: number; readonly atMs: number }[] = []; // when sequences were stored, now and then
   let createdMs = 0;
   let passed = 0;
-  let checkpointed = 0;
-  let sinceCheckpoint = 0;
-  let open: Open[] = []; // in stream order: what is being verified, and what waits behind it
+  let passedMs = 0;
+  let saved = 0; // covered by blocks
+  let sinceSaved = 0;
+  let open: Question[] = []; // in stream order: what is being verified, and what waits behind it
   let stopped = false;
   let stopReading = async () => {};
   let life = 0; // answers of an earlier read are dropped
 
   await restart();
-  const timer = setInterval(() => void checkpoint(), checkpointEveryMs);
+  const timer = setInterval(() => void upkeep(), upkeepEveryMs);
   timer.unref();
 
   async function restart(): Promise<void> {
     const mine = ++life;
     open = [];
     const info = await streamInfo(broker.jsm, stream);
-    const created = Date.parse(info?.created ?? "");
-    if (info === undefined || Number.isNaN(created))
-      throw new Error(`stream ${stream} is not there`);
+    if (info === undefined) throw new Error(`stream ${stream} is not there`);
+    const created = Date.parse(info.created);
     if (created !== createdMs) await load(created);
-    window.forgetBelow(info.state.first_seq);
-    for (const seq of repeats.keys()) {
-      if (seq >= info.state.first_seq) break;
-      repeats.delete(seq);
-    }
+    forgetBelow(info.state.first_seq);
     stopReading = await readOrdered(broker, {
       stream,
       filter: "events.>",
@@ -100,21 +99,13 @@ export async function startIdentities(
   async function again(why: string): Promise<void> {
     life++;
     const about = `identities of ${stream}`;
-    report({
-      kind: "trouble",
-      code: "EDDY_IDENTITIES_BROKEN",
-      about,
-      message: `reading ${stream} for the identity index broke off (${why}); it is started again`,
-    });
+    const code = "EDDY_IDENTITIES_BROKEN";
+    const message = `reading ${stream} for the identity index broke off (${why}); it is started again`;
+    report({ kind: "trouble", code, about, message });
     for (let waitMs = 100; !stopped; waitMs = Math.min(waitMs * 2, 2_000)) {
       try {
         await restart();
-        report({
-          kind: "mended",
-          code: "EDDY_IDENTITIES_BROKEN",
-          about,
-          message: `${stream} is read again`,
-        });
+        report({ kind: "mended", code, about, message: `${stream} is read again` });
         return;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -126,70 +117,81 @@ export async function startIdentities(
     createdMs = created;
     window = createWindow(limits.countMax);
     repeats = new Map();
+    ages = [];
     passed = 0;
-    let broken = false;
-    await readAll(broker, identitiesStream, natsBlocks, (message) => {
-      const block = decodeBlock(message.data);
-      if (block !== undefined && block.createdMs !== created) return;
-      if (block === undefined || (passed > 0 && block.from > passed + 1)) broken = true;
-      if (!broken && block !== undefined) take(block);
-    });
-    checkpointed = passed;
+    const blocks = await checkpoints.load(created);
+    let left = blocks.reduce((sum, block) => sum + block.distances.length, 0);
+    for (const block of blocks) {
+      left -= block.distances.length;
+      take(block, left < limits.countMax);
+    }
+    saved = passed;
   }
 
-  function take(block: Block): void {
-    for (const { hash, seq } of block.entries) if (seq > passed) window.add(hash, seq);
-    for (const [seq, first] of block.repeats) if (seq > passed) repeats.set(seq, first);
+  // Repeats count for as long as the log lasts; identities only within the window.
+  function take(block: Block, inWindow: boolean): void {
+    let seq = block.from;
+    for (let at = 0; inWindow && at < block.distances.length; at++) {
+      seq += block.distances[at] as number;
+      if (seq <= passed) continue;
+      window.add(
+        { hi: block.hashes[at * 2] as number, lo: block.hashes[at * 2 + 1] as number },
+        seq,
+      );
+    }
+    for (const [repeat, first] of block.repeats) if (repeat > passed) repeats.set(repeat, first);
     passed = Math.max(passed, block.to);
+    ages.push({ seq: passed, atMs: block.toMs });
   }
 
   function note(message: JsMsg): void {
-    const seq = message.seq;
+    const { seq } = message;
     if (seq <= passed || seq <= (open.at(-1)?.seq ?? 0)) return;
+    passedMs = message.info.timestampNanos / 1e6;
     const identity = peek(headerBlock(message), message.data);
-    if (identity === undefined) {
-      settle(seq);
+    const key = identity === undefined ? undefined : hash(identity.source, identity.id);
+    const first = key === undefined ? 0 : window.find(key);
+    if (key !== undefined && first !== 0 && first < seq) {
+      const question = { seq, answered: false };
+      open.push(question);
+      void verify(question, message, key, first, life);
       return;
     }
-    const key = hash(identity.source, identity.id);
-    const first = window.find(key);
-    if (first === 0) {
-      window.add(key, seq);
-      settle(seq);
-      return;
-    }
-    const question: Open = { seq, answered: false };
-    open.push(question);
-    void verify(question, message, key, first, life);
-  }
-
-  function settle(seq: number): void {
-    sinceCheckpoint++;
+    if (key !== undefined && first === 0) window.add(key, seq); // else it stands there from an earlier read
+    sinceSaved++;
     if (open.length > 0) open.push({ seq, answered: true });
     else {
       passed = seq;
       progress();
     }
-    if (sinceCheckpoint >= blockEntries) void checkpoint();
+    if (sinceSaved >= blockEntries) void save();
   }
 
-  async function verify(question: Open, message: JsMsg, key: Hash64, first: number, mine: number) {
+  async function verify(
+    question: Question,
+    message: JsMsg,
+    key: Hash64,
+    first: number,
+    mine: number,
+  ) {
     const verdict = await compare(message, first).catch(() => undefined);
     if (mine !== life) return;
-    if (verdict === undefined) return void again("an original could not be read");
+    if (verdict === undefined) {
+      void again("an original could not be read");
+      return;
+    }
     if (verdict) repeats.set(question.seq, first);
     else window.add(key, question.seq);
     question.answered = true;
-    sinceCheckpoint++;
-    while (open[0]?.answered) passed = (open.shift() as Open).seq;
+    sinceSaved++;
+    while (open[0]?.answered) passed = (open.shift() as Question).seq;
     progress();
   }
 
   async function compare(message: JsMsg, first: number): Promise<boolean> {
     const event = eventOf(headerBlock(message), message.data);
-    if (event === undefined) return false;
     const original = await readMessage(broker.nc, stream, { seq: first });
-    if (original === undefined) return false; // cut from the head: nobody can say any more, so it is handled
+    if (event === undefined || original === undefined) return false; // cut: nobody can tell, so it is handled
     const found = eventOf(original.headers, original.data);
     return found !== undefined && sameIdentity(found, event);
   }
@@ -198,25 +200,52 @@ export async function startIdentities(
     for (const listener of listeners) listener();
   }
 
-  // One message holds at most one block's worth; what a longer gap needs becomes several.
-  async function checkpoint(): Promise<void> {
-    if (passed <= checkpointed) return;
-    const from = checkpointed + 1;
-    const to = passed;
-    checkpointed = to;
-    sinceCheckpoint = 0;
-    const entries = [...window.entries(from)].filter((entry) => entry.seq <= to);
-    const found = [...repeats].filter(([seq]) => seq >= from && seq <= to);
-    let start = from;
-    for (let at = 0; at === 0 || at < entries.length; at += blockEntries) {
-      const part = entries.slice(at, at + blockEntries);
-      const isLast = at + blockEntries >= entries.length;
-      const end = isLast ? to : (part.at(-1)?.seq ?? to);
-      const inPart = found.filter(([seq]) => seq >= start && seq <= end);
-      const block = { createdMs, from: start, to: end, entries: part, repeats: inPart };
-      await broker.js.publish(natsBlocks, encodeBlock(block)).catch(() => undefined); // derived: re-read instead
-      start = end + 1;
+  function forgetBelow(seq: number): void {
+    window.forgetBelow(seq);
+    for (const repeat of repeats.keys()) {
+      if (repeat >= seq) break;
+      repeats.delete(repeat);
     }
+  }
+
+  async function upkeep(): Promise<void> {
+    try {
+      await save();
+      const info = await streamInfo(broker.jsm, stream);
+      if (info === undefined || Date.parse(info.created) !== createdMs) return;
+      forgetBelow(info.state.first_seq);
+      await checkpoints.cutBelow(info.state.first_seq);
+      forgetOld(Date.now());
+    } catch {
+      // derived, and done again in the next round; a lost connection is said by others
+    }
+  }
+
+  function forgetOld(nowMs: number): void {
+    const young = ages.findIndex((age) => age.atMs >= nowMs - limits.ageMs);
+    const old = young < 0 ? ages.length : young;
+    const last = ages[old - 1];
+    if (last === undefined) return;
+    window.forgetBelow(last.seq + 1);
+    ages = ages.slice(old);
+  }
+
+  async function save(): Promise<void> {
+    if (passed <= saved || createdMs === 0) return;
+    const [from, to] = [saved + 1, passed];
+    saved = to;
+    sinceSaved = 0;
+    ages.push({ seq: to, atMs: passedMs });
+    const found = [...repeats].filter(([seq]) => seq >= from && seq <= to);
+    const block = {
+      createdMs,
+      from,
+      to,
+      toMs: passedMs,
+      ...window.slice(from, to),
+      repeats: found,
+    };
+    await checkpoints.save(block);
   }
 
   return {
@@ -238,8 +267,8 @@ export async function startIdentities(
       stopped = true;
       life++;
       clearInterval(timer);
-      await stopReading();
-      await checkpoint();
+      await stopReading().catch(() => {});
+      await save().catch(() => {}); // what is missing is read again at the next start
     },
   };
 }

@@ -13,8 +13,11 @@ export interface Window {
   forgetBelow(seq: number): void;
   readonly size: number;
   readonly bytes: number;
-  /** Identities in rising order of sequence, from a sequence on. */
-  entries(fromSeq: number): Iterable<{ readonly hash: Hash64; readonly seq: number }>;
+  /** Hashes and sequences from..to in order: what a block holds. */
+  slice(
+    from: number,
+    to: number,
+  ): { readonly hashes: Uint32Array; readonly distances: Uint32Array };
 }
 
 const smallest = 1024;
@@ -99,13 +102,19 @@ export function createWindow(countMax: number): Window {
     get bytes() {
       return capacity * 16 + table.byteLength;
     },
-    *entries(fromSeq) {
+    slice(from, to) {
+      const hashes: number[] = [];
+      const distances: number[] = [];
+      let before = from;
       for (let n = head; n < tail; n++) {
         const at = index(n);
         const seq = ring.seq[at] as number;
-        if (seq >= fromSeq)
-          yield { hash: { hi: ring.hi[at] as number, lo: ring.lo[at] as number }, seq };
+        if (seq < before || seq > to) continue;
+        hashes.push(ring.hi[at] as number, ring.lo[at] as number);
+        distances.push(seq - before);
+        before = seq;
       }
+      return { hashes: Uint32Array.from(hashes), distances: Uint32Array.from(distances) };
     },
   };
 }

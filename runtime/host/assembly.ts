@@ -1,0 +1,191 @@
+// A whole node: HTTP, handlers, connection and pipeline put together, started, drained and stopped.
+// N1 HTTP answers from the start, also while no NATS server does: /readyz says why.
+// N2 Handlers load while the connection is made; the pipeline runs the newest set. N3 A drain stores what is in flight.
+import { ulid } from "ulid";
+import type { Handler } from "../authoring/index.ts";
+import {
+  type Broker,
+  type BrokerOptions,
+  connectBrokerPatiently,
+  createIngress,
+  watchConnection,
+} from "../broker/index.ts";
+import { EddyError } from "../events/index.ts";
+import { createApp, type HttpPorts, type HttpServer, serveHttp } from "../http/index.ts";
+import { type ModuleWatch, mapStack, watchModules } from "../modules/index.ts";
+import { createMetrics, type Gauges, type Logger, logFacts, logModules } from "../observe/index.ts";
+import { type Pipeline, type Report, readHandlers, startPipeline } from "../pipeline/index.ts";
+import { openEntries, openProjectionReader, type ProjectionReader } from "../projections/index.ts";
+import type { Config } from "./config.ts";
+import { type NodeState, readinessOf } from "./readiness.ts";
+
+export interface NodeOptions {
+  readonly log: Logger;
+  /** Log level of events that went well. Default `debug`. */
+  readonly handledAt?: "info" | "debug";
+}
+
+export interface Node {
+  /** Where HTTP listens. */
+  readonly url: string;
+  /** Resolves once the connection stands and the handlers of the folder were handed to the pipeline. */
+  readonly started: Promise<void>;
+  /** Finishes what is in flight within `config.drainMs`, stores it, and stops. */
+  drain(): Promise<void>;
+}
+
+/** What a node is made of once it is connected. */
+interface Core {
+  readonly broker: Broker;
+  readonly pipeline: Pipeline;
+  readonly projections: ProjectionReader;
+  readonly store: HttpPorts["store"];
+}
+
+/** Starts a node. Rejects where HTTP cannot listen; `started` rejects where the server will never do. */
+export async function startNode(config: Config, options: NodeOptions): Promise<Node> {
+  const { log } = options;
+  const stopping = new AbortController();
+  let core: Core | undefined;
+  let connected = false;
+  let handlers: readonly Handler[] = [];
+
+  const metrics = createMetrics(async () => await gaugesOf(core));
+  const logFact = logFacts(log, options.handledAt ?? "debug");
+  const report: Report = (fact) => {
+    metrics.report(fact);
+    logFact(fact);
+  };
+  const state = (): NodeState => ({ connected, handlers: core?.pipeline.status() });
+  const http = await serve(config, () => core, state, metrics.text);
+  const modules = watchModules({
+    folder: config.handlers,
+    pollMs: config.watch.pollMs,
+    onReport: logModules(log),
+    async onHandlers(next) {
+      handlers = next;
+      await core?.pipeline.apply(next);
+    },
+  });
+  const started = bringUp();
+  started.catch(() => {}); // whoever starts the node looks at it; it must not end the process before
+
+  async function bringUp(): Promise<void> {
+    const broker = await connectBrokerPatiently(
+      brokerOptions(config),
+      { app: config.app, home: config.home.stream },
+      (error, waitMs) =>
+        log.warn({ code: error.code }, `${error.message}. Next try in ${waitMs} ms`),
+      stopping.signal,
+    );
+    if (broker.warning !== undefined) log.warn(broker.warning);
+    connected = true;
+    watchConnection(broker.nc, (change) => {
+      connected = change.connected;
+      const fact = { code: "EDDY_DISCONNECTED", about: change.server, message: change.message };
+      report({ kind: change.connected ? "mended" : "trouble", ...fact });
+    });
+    const projections = await openProjectionReader(broker.nc);
+    const pipeline = await startPipeline(pipelineParts(config, broker, projections, report));
+    core = {
+      broker,
+      pipeline,
+      projections,
+      store: createIngress(broker.nc, { stream: broker.home }),
+    };
+    await modules;
+    await pipeline.apply(handlers);
+  }
+
+  return {
+    url: http.url,
+    started,
+    async drain() {
+      stopping.abort();
+      await closeModules(modules);
+      await http.close();
+      await started.catch(() => {});
+      await core?.pipeline.stop(config.drainMs);
+      await core?.broker.close();
+    },
+  };
+}
+
+async function serve(
+  config: Config,
+  core: () => Core | undefined,
+  state: () => NodeState,
+  metrics: () => Promise<string>,
+): Promise<HttpServer> {
+  const { secret } = config.webhooks.github;
+  const ready = () => {
+    const now = core();
+    if (now === undefined) throw notConnected(config);
+    return now;
+  };
+  const app = createApp({
+    store: async (events) => await ready().store(events),
+    projections: {
+      list: async () => await ready().projections.list(),
+      keys: async (name, page) => await ready().projections.keys(name, page),
+      get: async (name, key) => await ready().projections.get(name, key),
+      watch: (name, filter) => ready().projections.watch(name, filter),
+    },
+    readiness: () => readinessOf(state()),
+    metrics,
+    bodyBytesMax: config.http.maxBodyBytes,
+    ...(secret === undefined ? {} : { githubSecret: secret }),
+  });
+  return await serveHttp(app, { host: config.http.host, port: config.http.port });
+}
+
+function notConnected(config: Config): EddyError {
+  const servers = config.nats.servers.join(", ").replace(/\/\/[^@/,]*@/g, "//***@");
+  return new EddyError(
+    "EDDY_NOT_CONNECTED",
+    `not connected to NATS (${servers}) yet; the runtime keeps trying. Send the request again`,
+  );
+}
+
+function brokerOptions({ app, nats }: Config): BrokerOptions {
+  return { ...nats, name: nats.name ?? `eddy ${app} ${ulid()}` };
+}
+
+function pipelineParts(
+  config: Config,
+  broker: Broker,
+  projections: ProjectionReader,
+  report: Report,
+): Parameters<typeof startPipeline>[0] {
+  return {
+    broker,
+    homeMaxBytes: config.home.maxBytes,
+    defaults: {
+      deadlineMs: config.deadlineMs,
+      delaysMs: config.retry.delaysMs,
+      jitter: config.retry.jitter,
+      retentionMs: config.home.retentionMs,
+    },
+    identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },
+    openEntries: (projection) => openEntries(broker, projection),
+    readEntry: async (projection, key) => (await projections.get(projection, key))?.value,
+    mapStack,
+    report,
+  };
+}
+
+async function gaugesOf(core: Core | undefined): Promise<Gauges> {
+  if (core === undefined) return { handlers: [], identities: 0 };
+  const status = new Map(core.pipeline.status().map((s) => [s.handler.name, s.inFlight]));
+  const rows = await readHandlers(core.broker);
+  return {
+    handlers: rows
+      .filter((row) => status.has(row.name))
+      .map(({ name, lag }) => ({ handler: name, lag, inFlight: status.get(name) ?? 0 })),
+    identities: core.pipeline.identities.size,
+  };
+}
+
+async function closeModules(modules: Promise<ModuleWatch>): Promise<void> {
+  await (await modules).close();
+}

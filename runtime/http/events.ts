@@ -1,0 +1,26 @@
+// POST /events: CloudEvents in binary, structured and batched mode. 202 means that all of them are stored.
+import { decodeRequest, type StoredEvent } from "../events/index.ts";
+import type { HttpPorts } from "./ports.ts";
+import { faultProblem } from "./problem.ts";
+import { type App, bounded, headerPairs, newApp, onlyAllows, unencoded } from "./request.ts";
+
+export function eventRoutes({ store, bodyBytesMax }: HttpPorts): App {
+  const app = newApp();
+  app.post("/", unencoded, bounded(bodyBytesMax), async (context) => {
+    const body = new Uint8Array(await context.req.arrayBuffer());
+    const decoded = decodeRequest(headerPairs(context), body);
+    if (!decoded.ok) return faultProblem(context, decoded.fault, decoded.index);
+    return context.json(answer(await store(decoded.events)), 202);
+  });
+  app.all("/", onlyAllows("POST"));
+  return app;
+}
+
+/** The body of an answer to what was stored. */
+export function answer(stored: readonly StoredEvent[]) {
+  return {
+    events: stored.map(({ id, source, stream, seq, duplicate }) => {
+      return { id, source, stream, seq, duplicate };
+    }),
+  };
+}

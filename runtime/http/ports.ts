@@ -1,0 +1,19 @@
+// What HTTP needs of the rest, handed in by the host. HTTP itself knows no pipeline and no broker.
+import type { CloudEvent, StoredEvent } from "../events/index.ts";
+import type { ProjectionReader } from "../projections/index.ts";
+
+export interface HttpPorts {
+  /** Resolves when all are stored; rejects with an EddyError, and then some may be. */
+  store(events: readonly CloudEvent[]): Promise<readonly StoredEvent[]>;
+  readonly projections: ProjectionReader;
+  readiness():
+    | { readonly ready: true }
+    | { readonly ready: false; readonly reasons: readonly string[] };
+  /** All metrics as Prometheus reads them. */
+  metrics(): Promise<string>;
+  /** Where given, deliveries of GitHub have to be signed with it. */
+  readonly githubSecret?: string;
+  readonly bodyBytesMax: number;
+  /** Told of errors that are nobody's input: bugs. Default: on stderr. */
+  unexpected?(error: unknown): void;
+}

@@ -1,0 +1,3 @@
+// Projections: entries folded from events into KV buckets (written for the pipeline), and read by anybody.
+export { type Change, type Entry, openProjectionReader, type ProjectionReader } from "./read.ts";
+export { openEntries } from "./write.ts";
