@@ -2,7 +2,8 @@
 // Written by hand because the client's batch ignores expectations and hides why a batch was refused.
 // B1 A result other than "unanswered" is the server's word. B2 Nothing here retries.
 import { randomBytes } from "node:crypto";
-import type { NatsConnection } from "./client.ts";
+import type { MsgHdrs, NatsConnection } from "./client.ts";
+import { onLoss } from "./losses.ts";
 import { wireHeaders } from "./wire.ts";
 
 export interface BatchMessage {
@@ -58,11 +59,26 @@ export async function storeBatch(
     const headers = single
       ? wireHeaders(ownLines(last))
       : batchHeaders(last, id, messages.length, "Nats-Batch-Commit: 1\r\n");
-    const reply = await nc.request(last.natsSubject, last.data, { timeout: timeoutMs, headers });
-    return resultOf(reply.json<Answer>());
+    return resultOf(await answer(nc, last, headers, timeoutMs));
   } catch (cause) {
     return { kind: "unanswered", cause };
   }
+}
+
+function answer(
+  nc: NatsConnection,
+  { natsSubject, data }: BatchMessage,
+  headers: MsgHdrs,
+  timeout: number,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const release = onLoss(nc, () =>
+      reject(new Error("the connection was lost before the answer")),
+    );
+    nc.request(natsSubject, data, { timeout, headers })
+      .then((reply) => resolve(reply.json<Answer>()), reject)
+      .finally(release);
+  });
 }
 
 function resultOf(answer: Answer): BatchResult {

@@ -21,6 +21,7 @@ export {
   watchConnection,
 } from "./connect.ts";
 export { AckPolicy, consumerInfo, durable, ensureConsumer } from "./consumers.ts";
+export { createIngress } from "./ingress.ts";
 export { isMissing, readAll, readOrdered } from "./ordered.ts";
 export { readMessage, type StoredMessage, type Which } from "./stored.ts";
 export {

@@ -127,7 +127,7 @@ test("a person's first hour: dev, emit, tail, handlers, projections, dead letter
     assert.deepEqual(Object.keys(letter), keys.split(" "));
     assert.deepEqual(Object.keys(letter.error), ["name", "message"]);
     assert.deepEqual(Object.keys(letter.origin), ["stream", "seq", "subject"]);
-    assert.deepEqual([letter.reason, letter.id, letter.attempts], ["schema", "v-2", 1]);
+    assert.deepEqual([letter.reason, letter.id, letter.attempts], ["schema", "v-2", 0]);
     const page = await cli("dead", "show", String(letter.letter));
     assert.match(page.out, /data\.name|name must be/);
     assert.match(page.out, /\{"name":7\}/);

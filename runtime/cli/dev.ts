@@ -22,7 +22,8 @@ export function devCommand(): Command {
 
 async function dev({ config: file }: ConfigOption): Promise<void> {
   const configured = loadConfig({ file, env: process.env });
-  const log = createLogger(configured.log);
+  const { level, format } = configured.log;
+  const log = createLogger({ level, format: format === "auto" ? "pretty" : format });
   for (const warning of configWarnings(process.env)) log.warn(warning);
   const stop = untilStopped();
   await using server = process.env.EDDY_NATS_SERVERS ? undefined : await startDevServer(log);

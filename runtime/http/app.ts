@@ -20,7 +20,7 @@ export function createApp(ports: HttpPorts): App {
     problem(
       context,
       "EDDY_HTTP_NOT_FOUND",
-      `there is nothing at ${context.req.path.slice(0, 200)}. See /events, /webhooks/github, /projections, /healthz, /readyz, /metrics`,
+      `there is nothing at ${JSON.stringify(context.req.path.slice(0, 200))}. See /events, /webhooks/github, /projections, /healthz, /readyz, /metrics`,
     ),
   );
   const unexpected = ports.unexpected ?? ((error: unknown) => console.error(error));

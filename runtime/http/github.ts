@@ -198,6 +198,16 @@ const rows: ReadonlyMap<string, Row> = new Map<string, Row>([
   ["repository_dispatch", { subject: "{branch}", time: now }],
   ["secret_scanning_alert", { subject: "{alert.number}", time: ["{alert.updated_at}"] }],
   ["sponsorship", { subject: "{sponsorship.node_id}", time: now }],
+  [
+    "workflow_job",
+    {
+      time: [
+        "{workflow_job.completed_at}",
+        "{workflow_job.started_at}",
+        "{workflow_job.created_at}",
+      ],
+    },
+  ],
   ["workflow_dispatch", { type: "workflow_dispatch", subject: "{workflow}", time: now }],
 ]);
 

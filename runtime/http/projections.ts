@@ -29,7 +29,7 @@ export function projectionRoutes({ projections }: HttpPorts): App {
   app.all("/:name", onlyAllows(readable));
 
   // A key may hold slashes, encoded or as they are.
-  app.get("/:name/:key{.+}", async (context) => {
+  app.get("/:name/:key{[\\s\\S]+}", async (context) => {
     const { name, key } = context.req.param();
     const entry = await projections.get(name, key);
     if (entry === undefined) {
@@ -41,7 +41,7 @@ export function projectionRoutes({ projections }: HttpPorts): App {
     if (matches(context, etag)) return context.body(null, 304, headers);
     return context.json(entry.value as object, 200, headers);
   });
-  app.all("/:name/:key{.+}", onlyAllows(readable));
+  app.all("/:name/:key{[\\s\\S]+}", onlyAllows(readable));
   return app;
 }
 

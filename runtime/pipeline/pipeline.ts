@@ -1,5 +1,6 @@
 // All handlers of one process: which run, and what they share (committers, identity index, what comes due).
 // Owns their lives. A handler in the table has exactly one runner.
+import { setMaxListeners } from "node:events";
 import { ulid } from "ulid";
 import type { Handler } from "../authoring/index.ts";
 import {
@@ -64,6 +65,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const leaving = new Map<string, Promise<void>>();
   const committers = new Map<string, Committer>();
   const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal); // one for each attempt in flight
   const instance = ulid();
   let applying: Promise<void> = Promise.resolve();
 

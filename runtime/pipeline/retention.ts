@@ -30,7 +30,10 @@ export async function cutHead(
   const young = await firstSeqSince(broker, broker.home, new Date(oldest));
   // An idle handler has read its events up to here, but its ledger does not know: nothing made it write.
   for (const runner of runners) if (runner.floor < young - 1) await runner.raiseFloor(young - 1);
-  const holding = await floors(broker, oldest, report);
+  const holding = [
+    ...ownFloors(runners).values(),
+    ...(await otherFloors(broker, runners, oldest, report)),
+  ];
   const keep = Math.min(young, ...holding.map((floor) => floor + 1));
   for (let at = info.state.first_seq; at < keep; ) {
     at = Math.min(at + stepSequences, keep);
@@ -40,10 +43,23 @@ export async function cutHead(
   return Math.max(0, keep - info.state.first_seq);
 }
 
-/** Floors in the home stream of all handlers that hold back: of every app, running here or not. */
-async function floors(broker: Broker, oldest: number, report: Report): Promise<number[]> {
+/** Floors of the handlers that run here, by their ledger's subject: they hold back however long they are silent. */
+function ownFloors(runners: readonly Runner[]): Map<string, number> {
+  const running = runners.filter((runner) => runner.state === "running");
+  return new Map(running.map(({ place, floor }) => [place.ledger, floor]));
+}
+
+/** Floors of handlers that do not run here: of every app and instance that uses this home stream. */
+async function otherFloors(
+  broker: Broker,
+  runners: readonly Runner[],
+  oldest: number,
+  report: Report,
+): Promise<number[]> {
+  const own = ownFloors(runners);
   const found: number[] = [];
   for (const { stream, natsSubject: subject } of await ledgers(broker)) {
+    if (own.has(subject)) continue;
     const last = await readMessage(broker.nc, stream, { last_by_subj: subject });
     if (last === undefined) continue;
     const floor = floorIn(decodeRecord(last.data), broker.home);

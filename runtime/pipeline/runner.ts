@@ -350,12 +350,19 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       )
         return;
       floor.raise(to);
-      scope.committer.submit({
-        ledger: scope.ledger,
-        settlement: {},
-        messages: [],
-        onStored: () => {},
-        onRefused: () => {},
+      await new Promise<void>((resolve) => {
+        const onStored = () => {
+          floor.advance();
+          resolve();
+        };
+        scope.committer.submit({
+          ledger: scope.ledger,
+          settlement: {},
+          messages: [],
+          onStored,
+          onRefused: () => resolve(),
+        });
+        scope.committer.settled().then(resolve);
       });
     },
     get floor() {

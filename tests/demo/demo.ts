@@ -15,13 +15,16 @@ const root = resolve(import.meta.dirname, "../..");
 const folder = resolve(root, "handlers");
 const config = resolve(import.meta.dirname, "eddy.yaml");
 
+/** Lines of the runtime's log that are shown where the demo fails. */
+const lastWords = 10;
+
 const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
 // What is set for another runtime would reach this one.
 for (const name of Object.keys(process.env)) if (name.startsWith("EDDY_")) delete process.env[name];
 try {
   process.exitCode = await demo(values.json);
 } catch (error) {
-  console.error(`the demo failed: ${error instanceof Error ? error.message : error}`);
+  console.error(`the demo failed: ${reasonOf(error)}`);
   process.exitCode = 1;
 }
 
@@ -48,12 +51,22 @@ async function demo(json: boolean): Promise<number> {
     for (const title of ["first pass ", "second pass"]) {
       const bar = progressBar(title, deliveries.length, !json && process.stderr.isTTY === true);
       passes.push(await play(runtime.url, deliveries, bar.step).finally(bar.stop));
-      readings.push(await effectsWhenSettled(broker));
+      const stored = passes.reduce((sum, pass) => sum + pass.stored, 0);
+      readings.push(await effectsWhenSettled(broker, stored));
     }
     return conclude(passes, readings, json);
+  } catch (error) {
+    console.error(runtime.output().split("\n").slice(-lastWords).join("\n"));
+    throw error;
   } finally {
     await broker.close();
   }
+}
+
+/** With the cause: fetch says no more than that it failed. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`;
 }
 
 function conclude(passes: readonly Pass[], readings: readonly Effects[], json: boolean): number {

@@ -10,8 +10,8 @@ export interface Effects {
   readonly handlers: readonly HandlerRow[];
   readonly projections: readonly { readonly name: string; readonly entries: number }[];
   readonly dead: number;
-  /** Messages on `events.>`: what came in, and what handlers emitted. */
-  readonly events: number;
+  /** Messages on `events.>` that were not stored by a pass: what handlers have emitted. */
+  readonly emitted: number;
   /** Revision by projection and key. */
   readonly revisions: ReadonlyMap<string, number>;
 }
@@ -32,8 +32,8 @@ export async function untilRunning(broker: Broker, names: readonly string[]): Pr
   );
 }
 
-/** The effects once nothing is in flight any more (E1). */
-export async function effectsWhenSettled(broker: Broker): Promise<Effects> {
+/** The effects of what was stored, once nothing is in flight any more (E1). */
+export async function effectsWhenSettled(broker: Broker, stored: number): Promise<Effects> {
   const { handlers, events } = await eventually(() => settled(broker), {
     timeoutMs: catchUpMs,
     what: "that the handlers have caught up",
@@ -47,7 +47,7 @@ export async function effectsWhenSettled(broker: Broker): Promise<Effects> {
     }
   }
   const dead = (await listLetters(broker, {})).length;
-  return { handlers, projections, dead, events, revisions };
+  return { handlers, projections, dead, emitted: events - stored, revisions };
 }
 
 async function settled(broker: Broker) {
@@ -92,7 +92,7 @@ export function differences(before: Effects, after: Effects): string[] {
   const compare = (what: string, was: number, is: number) => {
     if (was !== is) found.push(`${what}: ${was} before, ${is} after`);
   };
-  compare("messages on events.>", before.events, after.events);
+  compare("emitted events", before.emitted, after.emitted);
   compare("dead letters", before.dead, after.dead);
   for (const row of after.handlers) {
     const was = before.handlers.find(({ name }) => name === row.name);

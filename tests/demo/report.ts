@@ -42,7 +42,7 @@ export function asTables({ passes, effects: { handlers, projections, dead } }: R
 
 function table(head: string[]) {
   const colAligns = head.map((name) => (words.has(name) ? "left" : "right"));
-  return new Table({ head, colAligns, style: { head: ["cyan"], compact: true } });
+  return new Table({ head, colAligns, style: { head: [], border: [], compact: true } });
 }
 
 const words = new Set(["handler", "kind", "projection"]);

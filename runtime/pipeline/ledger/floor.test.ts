@@ -45,6 +45,9 @@ test("positions completed in an earlier life are passed over, also those not del
 test("an idle handler's floor can be raised, one with something in flight not", () => {
   const floor = createFloor<string>({ floor: 5, above: [] });
   floor.raise(50);
+  assert.equal(floor.passed, 5);
+  assert.equal(floor.read().floor, 50);
+  floor.advance();
   assert.equal(floor.passed, 50);
   const slot = floor.deliver(60, "60") as number;
   floor.raise(100);
@@ -52,6 +55,7 @@ test("an idle handler's floor can be raised, one with something in flight not", 
   floor.include(slot);
   floor.advance();
   floor.raise(100);
+  floor.advance();
   assert.equal(floor.passed, 100);
 });
 

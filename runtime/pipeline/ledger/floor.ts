@@ -14,7 +14,7 @@ export interface Floor<Item> {
   advance(): Item | undefined;
   /** The item that holds the floor, where one does. */
   oldest(): Item | undefined;
-  /** Moves to a position below which nothing is in flight and nothing unread. */
+  /** Includes all up to a position below which nothing is in flight and nothing unread. */
   raise(to: number): void;
   /** Floor and intervals as they are once the included is stored. */
   read(): { readonly floor: number; readonly above: Intervals };
@@ -84,15 +84,12 @@ export function createFloor<Item>(start: { floor: number; above: Intervals }): F
         passed = items[at];
         items[at] = undefined;
       }
+      if (head === tail) floor = lastDelivered;
       return passed;
     },
     oldest: () => (head < tail ? items[head & (size - 1)] : undefined),
     raise(to) {
-      if (open === 0 && to > floor && to >= lastDelivered) {
-        head = tail;
-        floor = to;
-        lastDelivered = to;
-      }
+      if (open === 0 && to > lastDelivered) lastDelivered = to;
     },
     read() {
       let slot = head;
