@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { ulid } from "ulid";
 import { createIngress } from "../broker/index.ts";
 import { type CloudEvent, decodeData, type EddyError, makeEvent } from "../events/index.ts";
+import { printable } from "../observe/index.ts";
 import { withBroker } from "./connection.ts";
 import { usage } from "./exits.ts";
 import {
@@ -59,7 +60,7 @@ async function emit(
   if (stored === undefined) return;
   const { id, source, stream, seq, duplicate } = stored;
   const what = duplicate ? "was stored before" : "stored";
-  print(`${what}: ${stream} ${seq}  (source ${source}, id ${id})`);
+  print(printable(`${what}: ${stream} ${seq}  (source ${source}, id ${id})`));
 }
 
 async function bytesOf(data: string | undefined): Promise<Uint8Array | undefined> {

@@ -41,7 +41,7 @@ export function letterPage(letter: Letter, text: string | undefined): string {
   return [
     ...known.map(([name, value]) => `${name.padEnd(8)} ${printable(value)}`),
     "",
-    printableLines(error.stack ?? `${error.name}: ${error.message}`),
+    printableLines(reasonText(error)),
     "",
     ...attempts.map(({ attempt, at, version, error }) => {
       return printable(`attempt ${attempt} at ${at} by version ${version}: ${error}`);
@@ -55,6 +55,12 @@ export function letterPage(letter: Letter, text: string | undefined): string {
     "",
     `Give it back to ${printable(handler)}: eddy dead replay ${letter.letter}`,
   ].join("\n");
+}
+
+/** What has a code says all in its text; a stack would only lead into the runtime. */
+function reasonText({ code, name, message, stack }: Letter["error"]): string {
+  if (code !== undefined) return `${code}  ${message}`;
+  return stack ?? `${name}: ${message}`;
 }
 
 export function missingLetter(letter: number): EddyError {

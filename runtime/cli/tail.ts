@@ -1,16 +1,17 @@
 // `eddy tail`: events of the home stream as they are stored, with what caused them.
+import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { type Broker, headerBlock, type JsMsg, readOrdered, streamInfo } from "../broker/index.ts";
 import {
   type Decoded,
   decodeMessage,
-  EddyError,
+  describeThrown,
   parseHeaderBlock,
   toJsonEnvelope,
   token,
 } from "../events/index.ts";
 import { withBroker } from "./connection.ts";
-import { usage } from "./exits.ts";
+import { notFound, usage } from "./exits.ts";
 import {
   type JsonOption,
   type ServerOptions,
@@ -41,26 +42,37 @@ export function tailCommand(): Command {
 async function tail(options: TailOptions): Promise<void> {
   const filter = filterOf(options.type);
   await withBroker(options, async (broker) => {
-    const fromSeq = await startOf(broker, options.from);
+    let next = await startOf(broker, options.from);
     const show = options.json ? showJson : showLines();
+    const onMessage = (message: JsMsg) => {
+      next = message.seq + 1;
+      show(message);
+    };
     const stop = untilStopped();
-    const broken = new Promise<never>((_, reject) => {
-      const onBroken = (why: string) =>
-        reject(new EddyError("EDDY_TAIL_ENDED", endedBy(broker, why)));
-      readOrdered(broker, {
-        stream: broker.home,
-        filter,
-        fromSeq,
-        onMessage: show,
-        onBroken,
-      }).catch(reject);
-    });
-    await Promise.race([aborted(stop), broken]);
+    while (!stop.aborted) {
+      const why = await readUntilBroken(broker, filter, next, onMessage, stop);
+      if (why === undefined) return;
+      process.stderr.write(`${broker.home} cannot be read (${why}): trying again\n`);
+      await Promise.race([sleep(1_000), aborted(stop)]);
+    }
   });
 }
 
-function endedBy(broker: Broker, why: string): string {
-  return `stream ${broker.home} cannot be read any more: ${why}. Start eddy tail again`;
+/** Why reading broke off, or undefined where it was told to stop. */
+async function readUntilBroken(
+  broker: Broker,
+  filter: string,
+  fromSeq: number,
+  onMessage: (message: JsMsg) => void,
+  stop: AbortSignal,
+): Promise<string | undefined> {
+  const broken = new Promise<string>((resolve) => {
+    const read = { stream: broker.home, filter, fromSeq, onMessage, onBroken: resolve };
+    readOrdered(broker, read)
+      .then((close) => broken.then(close))
+      .catch((error) => resolve(describeThrown(error).message));
+  });
+  return await Promise.race([broken, aborted(stop).then(() => undefined)]);
 }
 
 /** A pattern of types as a filter of subjects, whose last token is the event's key. */
@@ -77,8 +89,9 @@ export function filterOf(pattern: string): string {
 async function startOf(broker: Broker, from: string): Promise<number> {
   const info = await streamInfo(broker.jsm, broker.home);
   if (info === undefined) {
-    const text = `there is no stream ${broker.home} on this server yet: start the runtime first (eddy dev)`;
-    throw new EddyError("EDDY_NOT_FOUND", text);
+    throw notFound(
+      `there is no stream ${broker.home} on this server yet: start the runtime first (eddy dev)`,
+    );
   }
   if (from === "first") return 1;
   if (from === "now") return info.state.last_seq + 1;

@@ -2,12 +2,13 @@
 import { decodeRequest, type StoredEvent } from "../events/index.ts";
 import type { HttpPorts } from "./ports.ts";
 import { faultProblem } from "./problem.ts";
-import { type App, bounded, headerPairs, newApp, onlyAllows, unencoded } from "./request.ts";
+import { type App, headerPairs, newApp, onlyAllows, readBody, unencoded } from "./request.ts";
 
 export function eventRoutes({ store, bodyBytesMax }: HttpPorts): App {
   const app = newApp();
-  app.post("/", unencoded, bounded(bodyBytesMax), async (context) => {
-    const body = new Uint8Array(await context.req.arrayBuffer());
+  app.post("/", unencoded, async (context) => {
+    const body = await readBody(context, bodyBytesMax);
+    if (body instanceof Response) return body;
     const decoded = decodeRequest(headerPairs(context), body);
     if (!decoded.ok) return faultProblem(context, decoded.fault, decoded.index);
     return context.json(answer(await store(decoded.events)), 202);

@@ -1,7 +1,6 @@
 // What requests that carry a body have in common: its bound, its encoding, its headers as they were sent.
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { problem } from "./problem.ts";
 
 /** Node's own request and response, where a real server is in front. */
@@ -12,18 +11,34 @@ export function newApp(): App {
   return new Hono<Env>();
 }
 
-/** Refuses a body that is too large, while it is read, with or without a content length. */
-export function bounded(bytesMax: number): MiddlewareHandler<Env> {
-  return bodyLimit({
-    maxSize: bytesMax,
-    onError: (context) =>
-      problem(
-        context,
-        "EDDY_HTTP_BODY_TOO_LARGE",
-        `a body may have ${bytesMax} bytes (http.maxBodyBytes). Nothing was stored`,
-        { headers: { connection: "close" } }, // the rest of the body is not waited for
-      ),
-  });
+/**
+ * Reads a body of at most so many bytes, with or without a content length; a larger one is not read further.
+ * Not Hono's bodyLimit: it makes a Request anew, which needs the global Request replaced in the whole process.
+ */
+export async function readBody(
+  context: Context<Env>,
+  bytesMax: number,
+): Promise<Uint8Array | Response> {
+  if (Number(context.req.header("content-length") ?? 0) > bytesMax) {
+    return tooLarge(context, bytesMax);
+  }
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of context.req.raw.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) return tooLarge(context, bytesMax); // which cancels the rest
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function tooLarge(context: Context, bytesMax: number): Response {
+  return problem(
+    context,
+    "EDDY_HTTP_BODY_TOO_LARGE",
+    `a body may have ${bytesMax} bytes (http.maxBodyBytes). Nothing was stored`,
+    { headers: { connection: "close" } },
+  );
 }
 
 /** Refuses compressed bodies: stored as they are, nobody could read them. */

@@ -6,12 +6,13 @@ import { answer } from "./events.ts";
 import { githubEvent } from "./github.ts";
 import type { HttpPorts } from "./ports.ts";
 import { faultProblem, problem } from "./problem.ts";
-import { type App, bounded, newApp, onlyAllows, unencoded } from "./request.ts";
+import { type App, newApp, onlyAllows, readBody, unencoded } from "./request.ts";
 
 export function webhookRoutes({ store, bodyBytesMax, githubSecret }: HttpPorts): App {
   const app = newApp();
-  app.post("/github", unencoded, bounded(bodyBytesMax), async (context) => {
-    const body = new Uint8Array(await context.req.arrayBuffer());
+  app.post("/github", unencoded, async (context) => {
+    const body = await readBody(context, bodyBytesMax);
+    if (body instanceof Response) return body;
     const signature = context.req.header("x-hub-signature-256");
     if (githubSecret !== undefined && !isSigned(body, signature, githubSecret)) {
       return unsigned(context, signature);

@@ -35,7 +35,7 @@ function logOutcome(logger: Logger, fact: Of<"outcome">, handledAt: "info" | "de
   const who = `${handler}@${version}`;
   const sentence =
     outcome === "dead"
-      ? `dead: ${named(event)} for ${who} at attempt ${attempt} (${reason}, ${where}). See: eddy dead list`
+      ? `dead: ${named(event)} for ${who} (${where}): ${reason}. See: eddy dead list`
       : `${outcome}: ${named(event)} by ${who} in ${ms} ms (${effects} effects, attempt ${attempt}, ${where})`;
   const fields = { handler, version, outcome, reason, ...event, ...position, attempt, effects, ms };
   logger[level](fields, sentence);

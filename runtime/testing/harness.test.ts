@@ -146,7 +146,9 @@ test("the deadline is real time: the signal is aborted and the event is retried"
 
 test("a chain without an end, no handlers, and two of one name are errors that say so", async () => {
   const echo = on(Arrived, { emits: [Arrived] }, (e, ctx) => ctx.emit(Arrived, e.data));
-  await assert.rejects(harness({ echo }).publish(Arrived, { name: "Ada" }), /EddyError|more than/);
+  await assert.rejects(harness({ echo }).publish(Arrived, { name: "Ada" }), {
+    code: "EDDY_TEST_ENDLESS",
+  });
   assert.throws(() => harness({ Arrived }), /no reaction and no projection/);
   assert.throws(() => harness({ greet }, { greet: count }), /two handlers are called greet/);
 });

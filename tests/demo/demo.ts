@@ -18,10 +18,10 @@ const config = resolve(import.meta.dirname, "eddy.yaml");
 /** Lines of the runtime's log that are shown where the demo fails. */
 const lastWords = 10;
 
-const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
 // What is set for another runtime would reach this one.
 for (const name of Object.keys(process.env)) if (name.startsWith("EDDY_")) delete process.env[name];
 try {
+  const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
   process.exitCode = await demo(values.json);
 } catch (error) {
   console.error(`the demo failed: ${reasonOf(error)}`);
