@@ -47,6 +47,9 @@ function withServer(config: Config, { url }: DevServer): Config {
   return { ...config, nats: { servers: [url], timeoutMs: config.nats.timeoutMs } };
 }
 
+const sampleOrder =
+  '{"orderId":"o-1","customerId":"c-1","sku":"canoe","quantity":1,"totalCents":129900}';
+
 function welcome(config: Config, http: string, server: DevServer | undefined): string {
   const store = server === undefined ? "of that server" : resolve(devStore);
   return `
@@ -58,7 +61,7 @@ function welcome(config: Config, http: string, server: DevServer | undefined): s
 
   Try, in another terminal of this folder:
     npx eddy tail
-    npx eddy emit com.acme.order.placed '{"orderId":"o-1","customerId":"c-1","totalCents":1250}'
+    npx eddy emit com.acme.order.placed '{"orderId":"o-1","customerId":"c-1","sku":"canoe","quantity":1,"totalCents":129900}'
     npx eddy handlers
     curl ${http}/projections
 

@@ -39,7 +39,7 @@ export function emitCommand(): Command {
     .option("--content-type <type>", "of the data", "application/json")
     .option("--ext <name=value>", "an extension attribute; may be repeated", extension, {});
   return withExamples(command, [
-    [`eddy emit com.acme.order.placed '{"orderId":"o-1"}'`, "JSON on the command line"],
+    [`eddy emit com.example.visitor.arrived '{"name":"Ada"}'`, "JSON on the command line"],
     ["eddy emit com.acme.photo.taken @cat.png --content-type image/png", "bytes of a file"],
     ["jq .order x.json | eddy emit com.acme.order.placed - --key o-1", "from a pipe"],
   ]).action(emit);

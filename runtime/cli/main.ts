@@ -104,9 +104,9 @@ function endQuietlyOnClosedPipe(): void {
 
 const rootHelp = `
 Examples:
-  $ eddy dev                                          everything on this machine, until Ctrl-C
-  $ eddy emit com.acme.order.placed '{"orderId":"1"}' store an event
-  $ eddy tail                                         see what happens
+  $ eddy dev                                                  everything on this machine, until Ctrl-C
+  $ eddy emit com.example.visitor.arrived '{"name":"Ada"}'    store an event
+  $ eddy tail --from first                                    see what happened and happens
 
 Configuration: config/eddy.yaml, then environment variables (http.port is EDDY_HTTP_PORT).
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not found.`;

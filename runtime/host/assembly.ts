@@ -10,7 +10,7 @@ import {
   createIngress,
   watchConnection,
 } from "../broker/index.ts";
-import { EddyError } from "../events/index.ts";
+import { describeThrown, EddyError } from "../events/index.ts";
 import { createApp, type HttpPorts, type HttpServer, serveHttp } from "../http/index.ts";
 import { type ModuleWatch, mapStack, watchModules } from "../modules/index.ts";
 import { createMetrics, type Gauges, type Logger, logFacts, logModules } from "../observe/index.ts";
@@ -48,6 +48,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
   const stopping = new AbortController();
   let core: Core | undefined;
   let connected = false;
+  let applied = false; // the folder's handlers were handed over: before, no handler means nothing
   let handlers: readonly Handler[] = [];
 
   const metrics = createMetrics(async () => await gaugesOf(core));
@@ -56,8 +57,11 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
     metrics.report(fact);
     logFact(fact);
   };
-  const state = (): NodeState => ({ connected, handlers: core?.pipeline.status() });
-  const http = await serve(config, () => core, state, metrics.text);
+  const state = (): NodeState => ({
+    connected,
+    handlers: applied ? core?.pipeline.status() : undefined,
+  });
+  const http = await serve(config, () => core, state, metrics.text, log);
   const modules = watchModules({
     folder: config.handlers,
     pollMs: config.watch.pollMs,
@@ -85,16 +89,10 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       const fact = { code: "EDDY_DISCONNECTED", about: change.server, message: change.message };
       report({ kind: change.connected ? "mended" : "trouble", ...fact });
     });
-    const projections = await openProjectionReader(broker.nc);
-    const pipeline = await startPipeline(pipelineParts(config, broker, projections, report));
-    core = {
-      broker,
-      pipeline,
-      projections,
-      store: createIngress(broker.nc, { stream: broker.home }),
-    };
+    core = await untilItStands(() => makeCore(config, broker, report), log, stopping.signal);
     await modules;
-    await pipeline.apply(handlers);
+    await core.pipeline.apply(handlers);
+    applied = true;
   }
 
   return {
@@ -111,11 +109,36 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
   };
 }
 
+async function makeCore(config: Config, broker: Broker, report: Report): Promise<Core> {
+  const projections = await openProjectionReader(broker.nc);
+  const pipeline = await startPipeline(pipelineParts(config, broker, projections, report));
+  const store = createIngress(broker.nc, { stream: broker.home });
+  return { broker, pipeline, projections, store };
+}
+
+// A server that answers too late, as while it recovers its store, is asked again. An EddyError needs somebody to act.
+async function untilItStands<T>(
+  make: () => Promise<T>,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await make();
+    } catch (error) {
+      if (error instanceof EddyError || stop.aborted) throw error;
+      log.warn(`the pipeline did not start: ${describeThrown(error).message}. Next try in 1 s`);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+  }
+}
+
 async function serve(
   config: Config,
   core: () => Core | undefined,
   state: () => NodeState,
   metrics: () => Promise<string>,
+  log: Logger,
 ): Promise<HttpServer> {
   const { secret } = config.webhooks.github;
   const ready = () => {
@@ -134,6 +157,11 @@ async function serve(
     readiness: () => readinessOf(state()),
     metrics,
     bodyBytesMax: config.http.maxBodyBytes,
+    unexpected: (error) =>
+      log.error(
+        { err: error },
+        `a request failed by a fault of ours: ${describeThrown(error).message}`,
+      ),
     ...(secret === undefined ? {} : { githubSecret: secret }),
   });
   return await serveHttp(app, { host: config.http.host, port: config.http.port });
