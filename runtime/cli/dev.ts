@@ -47,9 +47,6 @@ function withServer(config: Config, { url }: DevServer): Config {
   return { ...config, nats: { servers: [url], timeoutMs: config.nats.timeoutMs } };
 }
 
-const sampleOrder =
-  '{"orderId":"o-1","customerId":"c-1","sku":"canoe","quantity":1,"totalCents":129900}';
-
 function welcome(config: Config, http: string, server: DevServer | undefined): string {
   const store = server === undefined ? "of that server" : resolve(devStore);
   return `

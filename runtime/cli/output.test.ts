@@ -56,7 +56,7 @@ test("an event stands below the one that caused it", () => {
   );
   assert.deepEqual(depths, [0, 1, 2, 1]);
   const line = eventLine(7, new Date(0), eventOf("c", "b"), 2);
-  assert.match(line, /^\d\d:00:00\.000 {6}7 {5}└─ t {2}c {2}\(\/s c\) {2}\{"n":1\}$/);
+  assert.match(line, /^\d\d:00:00\.000 {6}7 {5}└─ t {2}\(\/s c\) {2}\{"n":1\}$/);
 });
 
 test("no event can move the cursor of whoever looks at it", () => {

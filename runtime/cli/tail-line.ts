@@ -26,9 +26,9 @@ export function eventLine(seq: number, time: Date, event: CloudEvent, depth: num
   const ms = String(time.getMilliseconds()).padStart(3, "0");
   const shown = Math.min(depth, depthShownMax);
   const chain = depth === 0 ? "" : `${"   ".repeat(shown - 1)}└─ `;
-  const key = clip(keyOf(event), 40);
+  const key = keyOf(event) === event.id ? "" : `  ${clip(keyOf(event), 40)}`;
   const from = `${clip(event.source, 60)} ${clip(event.id, 40)}`;
-  return `${clock}.${ms} ${String(seq).padStart(6)}  ${chain}${clip(event.type, 100)}  ${key}  (${from})  ${brief(event.data, 100)}`.trimEnd();
+  return `${clock}.${ms} ${String(seq).padStart(6)}  ${chain}${clip(event.type, 100)}${key}  (${from})  ${brief(event.data, 100)}`.trimEnd();
 }
 
 function clip(text: string, charsMax: number): string {

@@ -72,7 +72,10 @@ function logOwnLine(logger: Logger, fact: Of<"log">): void {
 
 function logTrouble(logger: Logger, { kind, code, about, message }: Of<"trouble" | "mended">) {
   const level = kind === "mended" ? "info" : "error";
-  logger[level]({ code, about, mended: kind === "mended" }, `${code} ${about}: ${message}`);
+  logger[level](
+    { code, about, mended: kind === "mended" },
+    `${kind === "mended" ? "mended: " : ""}${code} ${about}: ${message}`,
+  );
 }
 
 function named(event: EventName | undefined): string {

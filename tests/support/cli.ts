@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
+import { launcher } from "./launcher.ts";
 
 export interface CliResult {
   readonly code: number | null;
@@ -11,15 +11,13 @@ export interface CliResult {
   readonly err: string;
 }
 
-const launcher = resolve(import.meta.dirname, "../../runtime/cli/eddy.js");
-
 /** Runs `eddy` to its end. Only the EDDY_ variables that are given reach it. */
 export async function runEddy(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<CliResult> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("EDDY_"));
-  const child = spawn(process.execPath, [launcher, ...args], {
+  const child = spawn(process.execPath, [await launcher(), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...Object.fromEntries(inherited), ...env },
     timeout: 60_000,

@@ -5,9 +5,10 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { eventually } from "./eventually.ts";
 import { guardProcess } from "./guard.ts";
+import { launcher } from "./launcher.ts";
 import type { TestNats } from "./nats.ts";
 
 export interface NodeOptions {
@@ -33,11 +34,9 @@ export interface TestNode extends AsyncDisposable {
   signal(name: NodeJS.Signals): void;
 }
 
-const launcher = resolve(import.meta.dirname, "../../runtime/cli/eddy.js");
-
 export async function startNode(options: NodeOptions): Promise<TestNode> {
   const port = await freePort();
-  const child = spawn(process.execPath, [launcher, "start"], {
+  const child = spawn(process.execPath, [await launcher(), "start"], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...process.env,

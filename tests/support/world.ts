@@ -5,6 +5,8 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { jetstream } from "@nats-io/jetstream";
 import { headers, type NatsConnection } from "nats";
+import { type Broker, connectBroker } from "../../runtime/broker/index.ts";
+import { readHandlers } from "../../runtime/pipeline/index.ts";
 import { eddyJson } from "./cli.ts";
 import { eventually } from "./eventually.ts";
 import { type LogEntry, readLog } from "./log.ts";
@@ -51,20 +53,22 @@ export async function startWorld(
   files: Readonly<Record<string, string>>,
   options: NatsOptions = {},
 ): Promise<World> {
-  await using undo = new AsyncDisposableStack();
-  const nats = undo.use(await startNats(options));
-  const folder = undo.use(temporaryFolder()).path;
-  const handlers = join(folder, "handlers");
+  const nats = await startNats(options);
+  const folder = temporaryFolder();
+  const handlers = join(folder.path, "handlers");
   mkdirSync(handlers);
   const nc = await nats.connect({ maxReconnectAttempts: -1, reconnectTimeWait: 100 });
   const write = (file: string, source: string) => {
-    const aside = join(folder, "aside");
+    const aside = join(folder.path, "aside");
     writeFileSync(aside, source);
     mkdirSync(dirname(join(handlers, file)), { recursive: true });
     renameSync(aside, join(handlers, file));
   };
   for (const [file, source] of Object.entries(files)) write(file, source);
-  const owned = undo.move();
+  const broker = await connectBroker(
+    { servers: [nats.url], name: "test", timeoutMs: 5_000 },
+    { app: "eddy", home: "EVENTS" },
+  );
   return {
     nats,
     nc,
@@ -73,8 +77,12 @@ export async function startWorld(
     start: (more = {}) => startNode({ nats, handlers, ...more }),
     produce: (events) => produce(nc, events),
     log: () => readLog(nc),
-    settled: () => settled(nats),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    settled: () => settled(nats, broker),
+    async [Symbol.asyncDispose]() {
+      await broker.close();
+      await nats[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
   };
 }
 
@@ -92,20 +100,22 @@ async function produce(nc: NatsConnection, events: readonly TestEvent[]): Promis
   await Promise.all(events.map(store));
 }
 
-async function settled(nats: TestNats): Promise<ReadonlyMap<string, Row>> {
-  return await eventually(
-    async () => {
-      const rows = await eddyJson<Row[]>(nats, "handlers");
-      for (const row of rows) {
-        const { delivered, handled, duplicate, expired, retrying, dead } = row;
-        assert.equal(row.lag + retrying, 0, `something is in flight: ${JSON.stringify(row)}`);
-        const sum = handled + duplicate + expired + retrying + dead;
-        assert.equal(delivered, sum, `the counts do not reconcile: ${JSON.stringify(row)}`);
-      }
-      return new Map(rows.map((row) => [row.name, row]));
-    },
-    { timeoutMs: 30_000, what: "that the handlers settle and their counts reconcile" },
-  );
+async function settled(nats: TestNats, broker: Broker): Promise<ReadonlyMap<string, Row>> {
+  await eventually(async () => (await readHandlers(broker)).every(assertSettled), {
+    timeoutMs: 30_000,
+    what: "that the handlers settle and their counts reconcile",
+  });
+  const rows = await eddyJson<Row[]>(nats, "handlers");
+  rows.every(assertSettled);
+  return new Map(rows.map((row) => [row.name, row]));
+}
+
+function assertSettled(row: Row): true {
+  const { delivered, handled, duplicate, expired, retrying, dead } = row;
+  assert.equal(row.lag + retrying, 0, `something is in flight: ${JSON.stringify(row)}`);
+  const sum = handled + duplicate + expired + retrying + dead;
+  assert.equal(delivered, sum, `the counts do not reconcile: ${JSON.stringify(row)}`);
+  return true;
 }
 
 /** What a handler did, as [delivered, handled, duplicate, dead]. */
