@@ -13,19 +13,22 @@ export function wireHeaders(lines: string): MsgHdrs {
 
 /** The bytes of a message's header block, or undefined where it has none. */
 export function headerBlock(message: JsMsg): Uint8Array | undefined {
-  if (message.headers === undefined) return undefined;
-  return rawBlock(Reflect.get(message, "msg")) ?? reencode(message.headers);
+  const raw = rawBlock(Reflect.get(message, "msg"));
+  if (raw !== "unknown") return raw;
+  return message.headers === undefined ? undefined : reencode(message.headers);
 }
 
-// The client keeps the block in front of the payload, in one buffer; `hdr` is its length.
-function rawBlock(inner: unknown): Uint8Array | undefined {
-  if (typeof inner !== "object" || inner === null) return undefined;
+// The client keeps the block in front of the payload, in one buffer; `hdr` is its length, -1 where there is none.
+// Asking it for `headers` would parse them all, which costs more than everything else that is done with an event.
+function rawBlock(inner: unknown): Uint8Array | undefined | "unknown" {
+  if (typeof inner !== "object" || inner === null) return "unknown";
   const bytes: unknown = Reflect.get(inner, "_rdata");
   const header: unknown = Reflect.get(inner, "_msg");
-  if (!(bytes instanceof Uint8Array) || typeof header !== "object" || header === null)
-    return undefined;
+  if (typeof header !== "object" || header === null) return "unknown";
   const length: unknown = Reflect.get(header, "hdr");
-  return typeof length === "number" && length > 0 ? bytes.subarray(0, length) : undefined;
+  if (typeof length !== "number") return "unknown";
+  if (length <= 0) return undefined;
+  return bytes instanceof Uint8Array ? bytes.subarray(0, length) : "unknown";
 }
 
 function reencode(fields: MsgHdrs): Uint8Array {

@@ -1,7 +1,7 @@
 // `eddy check`: the configuration and the handlers, without a server. Says where and why, and ends in a code for CI.
 import { Command } from "commander";
 import type { Handler } from "../authoring/index.ts";
-import { type Config, ConfigError, configWarnings, loadConfig } from "../host/config.ts";
+import { type Config, ConfigError, configWarnings, loadConfig } from "../host/index.ts";
 import { loadModules, type ModuleFailure } from "../modules/index.ts";
 import { printable, printableLines } from "../observe/index.ts";
 import type { ExitCode } from "./exits.ts";

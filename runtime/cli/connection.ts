@@ -1,7 +1,7 @@
 // The connection of a command that looks at a running system: which server, and what to do where none answers.
 import { type Broker, connectBroker } from "../broker/index.ts";
 import { EddyError } from "../events/index.ts";
-import { type Config, loadConfig } from "../host/config.ts";
+import { type Config, loadConfig } from "../host/index.ts";
 import { readDevFile } from "./dev-file.ts";
 import type { ServerOptions } from "./options.ts";
 

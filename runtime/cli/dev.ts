@@ -3,8 +3,7 @@
 // D2 The runtime drains before its server is stopped.
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { startNode } from "../host/assembly.ts";
-import { type Config, configWarnings, loadConfig } from "../host/config.ts";
+import { type Config, configWarnings, loadConfig, startNode } from "../host/index.ts";
 import { createLogger } from "../observe/index.ts";
 import { removeDevFile, writeDevFile } from "./dev-file.ts";
 import { type DevServer, devStore, startDevServer } from "./dev-server.ts";

@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { type BuildFailure, build, formatMessages } from "esbuild";
 import { EddyError } from "../events/index.ts";
-import { loadConfig } from "../host/config.ts";
+import { loadConfig } from "../host/index.ts";
 import { notFound } from "./exits.ts";
 import { entryPoints, packagesFolder } from "./installation.ts";
 import { type ConfigOption, withConfig, withExamples } from "./options.ts";

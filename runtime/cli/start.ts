@@ -1,8 +1,7 @@
 // `eddy start`: the runtime as in production. Logs to standard output; SIGTERM and Ctrl-C drain.
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { startNode } from "../host/assembly.ts";
-import { configWarnings, loadConfig } from "../host/config.ts";
+import { configWarnings, loadConfig, startNode } from "../host/index.ts";
 import { createLogger } from "../observe/index.ts";
 import { type ConfigOption, withConfig, withExamples } from "./options.ts";
 import { aborted, endSoon, untilStopped } from "./signals.ts";

@@ -20,17 +20,21 @@ export class EddyError extends Error {
   }
 }
 
-/** The text of anything that was thrown: handlers may throw strings, undefined or worse. */
+/** The text of anything that was thrown: handlers may throw strings, undefined or worse. Throws for nothing. */
 export function describeThrown(thrown: unknown): {
   name: string;
   message: string;
   stack?: string;
   code?: string;
 } {
-  if (thrown instanceof Error) {
-    const code = thrown instanceof EddyError ? { code: thrown.code } : {};
-    const stack = thrown.stack === undefined ? {} : { stack: thrown.stack };
-    return { name: thrown.name, message: thrown.message, ...stack, ...code };
+  try {
+    if (thrown instanceof Error) {
+      const code = thrown instanceof EddyError ? { code: thrown.code } : {};
+      const stack = typeof thrown.stack === "string" ? { stack: thrown.stack } : {};
+      return { name: String(thrown.name), message: String(thrown.message), ...stack, ...code };
+    }
+  } catch {
+    // A getter or a proxy of theirs threw; what is left to say is said below.
   }
   return { name: "NonError", message: `threw ${printable(thrown)}, which is not an Error` };
 }
@@ -40,6 +44,6 @@ export function printable(value: unknown): string {
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {
-    return Object.prototype.toString.call(value);
+    return typeof value === "object" ? "an object that cannot be shown" : typeof value;
   }
 }

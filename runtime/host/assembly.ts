@@ -18,6 +18,7 @@ import { type Pipeline, type Report, readHandlers, startPipeline } from "../pipe
 import { openEntries, openProjectionReader, type ProjectionReader } from "../projections/index.ts";
 import type { Config } from "./config.ts";
 import { type NodeState, readinessOf } from "./readiness.ts";
+import { watchStrays } from "./strays.ts";
 
 export interface NodeOptions {
   readonly log: Logger;
@@ -46,6 +47,7 @@ interface Core {
 export async function startNode(config: Config, options: NodeOptions): Promise<Node> {
   const { log } = options;
   const stopping = new AbortController();
+  const forgetStrays = watchStrays(log);
   let core: Core | undefined;
   let connected = false;
   let applied = false; // the folder's handlers were handed over: before, no handler means nothing
@@ -105,6 +107,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       await started.catch(() => {});
       await core?.pipeline.stop(config.drainMs);
       await core?.broker.close();
+      forgetStrays();
     },
   };
 }

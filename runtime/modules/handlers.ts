@@ -2,7 +2,8 @@
 // N1 An object that several files of a module export is one handler, of the file that declares it.
 // N2 Of the modules that run, no two have a handler of one name.
 import { asDeclaration, type Declaration, type Handler } from "../authoring/index.ts";
-import { EddyError, token } from "../events/index.ts";
+import { validatorOf } from "../contracts/index.ts";
+import { describeThrown, EddyError, token } from "../events/index.ts";
 import { type Compiled, type CompiledFile, withoutExtension } from "./compile.ts";
 import type { Exports } from "./evaluate.ts";
 
@@ -17,6 +18,7 @@ export function handlersOf(compiled: Compiled, exports: Exports): readonly Handl
       const name = nameOf(file, exportName, declaration);
       const same = handlers.get(token(name));
       if (same !== undefined) throw nameTaken(name, file.file, same.file);
+      checkSchemas(name, file.file, declaration);
       handlers.set(token(name), {
         name,
         file: file.file,
@@ -26,6 +28,23 @@ export function handlersOf(compiled: Compiled, exports: Exports): readonly Handl
     }
   }
   return [...handlers.values()];
+}
+
+/** A schema that is none must not wait for its first event to be found out. */
+function checkSchemas(name: string, file: string, declaration: Declaration): void {
+  const emits = declaration.kind === "reaction" ? declaration.emits : [];
+  const schemas = [...declaration.from, ...emits].map(({ type, schema }) => ({ of: type, schema }));
+  if (declaration.kind === "projection" && declaration.state !== undefined) {
+    schemas.push({ of: `the state of ${name}`, schema: declaration.state });
+  }
+  for (const { of, schema } of schemas) {
+    try {
+      validatorOf(schema);
+    } catch (cause) {
+      const text = `${file}: the schema of ${of}, which ${name} uses, cannot be compiled: ${describeThrown(cause).message}`;
+      throw new EddyError("EDDY_DECLARATION", text, { name, file }, { cause });
+    }
+  }
 }
 
 /** Named exports first, so that a default export of the same object does not rename it. */

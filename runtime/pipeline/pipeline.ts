@@ -111,7 +111,9 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     const wanted = new Map(handlers.map((handler) => [handler.name, handler]));
     // What is in flight of a removed handler finishes by itself; nobody else waits for it.
     for (const [name, runner] of runners) {
-      if (wanted.has(name)) continue;
+      // Under one name, a reaction and a projection have different ledgers: another handler altogether.
+      const next = wanted.get(name);
+      if (next?.declaration.kind === runner.handler.declaration.kind) continue;
       runners.delete(name);
       leaving.set(
         name,

@@ -147,6 +147,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
         ended.resolve("again");
       },
     });
+    const filter = filterOf(handler);
     await prepareConsumer();
     const reset = await broker.jsm.consumers.reset(home, durableName, input.floor + 1);
     if (reset.name !== durableName) throw new Error(`consumer ${durableName} was not reset`);
@@ -163,7 +164,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       end: () => ended.resolve("again"),
     });
     mendedAll();
-    if (stopping) ended.resolve("again");
+    if (stopping || filterOf(handler) !== filter) ended.resolve("again"); // stopped or swapped meanwhile
     const why = await ended.promise;
     await endSession(session, ledger, committer, messages, why);
     if (stopping) return "stopped";
@@ -218,7 +219,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       ack_policy: AckPolicy.All,
       ack_wait: nanos(ackWaitMs(deadlineMs)),
       max_ack_pending: maxAckPending,
-      filter_subject: narrowestFilter(listOf(declaration.from).map((type) => type.type)),
+      filter_subject: filterOf(handler),
       metadata: {
         "eddy.handler": name,
         "eddy.kind": declaration.kind,
@@ -330,9 +331,8 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       handler = next;
       say(life.state);
       if (life.state !== "running") return;
-      const types = (h: Handler) => narrowestFilter(listOf(h.declaration.from).map((t) => t.type));
       // Another filter changes what is delivered: the consumer must be taken over anew, from the same position.
-      if (types(before) !== types(next)) life.end();
+      if (filterOf(before) !== filterOf(next)) life.end();
       else await prepareConsumer().catch(() => undefined); // metadata only: the next start writes it again
     },
     scope: () => (life.state === "running" ? life.scope : undefined),
@@ -376,6 +376,10 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       change({ state: "stopped" });
     },
   };
+}
+
+function filterOf({ declaration }: Handler): string {
+  return narrowestFilter(listOf(declaration.from).map((type) => type.type));
 }
 
 function signal<T>() {

@@ -26,6 +26,7 @@ import type { Job, Scope } from "./scope.ts";
 
 /** Handlers of one declaration that run side by side at most. */
 const laneWidth = 256;
+const waitingSwept = 4_096; // entries that were released are let go together: shifting each costs the square
 const progressMs = 200; // how long positions without an outcome may wait for their ledger record,
 const passedMax = 4_000; // and how many of them: well below what the server lets be un-acked
 
@@ -33,7 +34,7 @@ export interface Session {
   take(message: JsMsg): void;
   /** An event that comes back: a retry that is due, or a letter that is given back. */
   takeAgain(job: Job): void;
-  /** Waits until nothing is in a lane. */
+  /** Starts nothing any more, and waits until what runs is concluded. */
   drained(): Promise<void>;
   /** What is in flight changes nothing any more. */
   end(): void;
@@ -51,7 +52,8 @@ export interface SessionParts {
 export function startSession(parts: SessionParts): Session {
   const { scope, floor, identities, stream } = parts;
   const lanes = createLanes(laneWidth);
-  const waiting: { message: JsMsg; slot: number }[] = []; // for the identity index to catch up
+  let waiting: { message: JsMsg; slot: number }[] = []; // for the identity index to catch up
+  let next = 0; // the first of them that still waits
   let wanted = wantedSubjects(scope);
   let expected = 1;
   let passed = 0; // positions without an outcome since the last ledger record
@@ -74,17 +76,20 @@ export function startSession(parts: SessionParts): Session {
       passed++;
       return;
     }
-    if (waiting.length > 0 || identities.passed < streamSequence) waiting.push({ message, slot });
+    if (next < waiting.length || identities.passed < streamSequence)
+      waiting.push({ message, slot });
     else decode(message, slot);
   }
 
   function release(): void {
-    let at = 0;
-    while (at < waiting.length && identities.passed >= (waiting[at]?.message.seq ?? 0)) {
-      const next = waiting[at++] as { message: JsMsg; slot: number };
-      if (scope.alive()) decode(next.message, next.slot);
+    while (next < waiting.length && identities.passed >= (waiting[next]?.message.seq ?? 0)) {
+      const { message, slot } = waiting[next++] as { message: JsMsg; slot: number };
+      if (scope.alive()) decode(message, slot);
     }
-    if (at > 0) waiting.splice(0, at);
+    if (next === waiting.length || next >= waitingSwept) {
+      waiting = waiting.slice(next);
+      next = 0;
+    }
   }
 
   function decode(message: JsMsg, slot: number): void {
@@ -220,6 +225,9 @@ export function startSession(parts: SessionParts): Session {
       intoLane(job, job.event);
     },
     drained() {
+      waiting = [];
+      next = 0;
+      lanes.clear();
       if (lanes.occupied === 0 && deadSeen === 0) return Promise.resolve();
       return new Promise((resolve) => drainWaiters.push(resolve));
     },
@@ -227,7 +235,8 @@ export function startSession(parts: SessionParts): Session {
       clearInterval(progress);
       clearInterval(touch);
       unlisten();
-      waiting.length = 0;
+      waiting = [];
+      next = 0;
       lanes.clear();
       wakeDrained();
     },

@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { decodeRecord } from "../../runtime/pipeline/ledger/record.ts";
 import { eventually } from "../support/eventually.ts";
-import { assertOneEffectEach, assertOrderPerSubject, countMessages, ofType } from "../support/log.ts";
+import {
+  assertOneEffectEach,
+  assertOrderPerSubject,
+  countMessages,
+  ofType,
+} from "../support/log.ts";
 import { countsOf, startWorld, type World } from "../support/world.ts";
 
 // Lanes run side by side and finish in any order. Each 50th event is slow: what is done above it is above the floor.

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { eddyJson, runEddy } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
@@ -42,10 +44,15 @@ export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["100ms
   assert.deepEqual(countsOf(await world.settled(), "relay.relay"), [5, 5, 0, 0]);
   const effects = ofType(await world.log(), noted).map(({ data }) => data);
   assert.deepEqual(
-    effects.toSorted((a, b) => Number(Reflect.get(Object(a), "n")) - Number(Reflect.get(Object(b), "n"))),
+    effects.toSorted(
+      (a, b) => Number(Reflect.get(Object(a), "n")) - Number(Reflect.get(Object(b), "n")),
+    ),
     [1, 2, 3, 4, 5].map((n) => ({ n, attempt: n === 3 ? 3 : 1 })),
   );
-  const lines = node.output().split("\n").filter((line) => line.includes('"id":"e3"'));
+  const lines = node
+    .output()
+    .split("\n")
+    .filter((line) => line.includes('"id":"e3"'));
   const told = lines.map((line) => JSON.parse(line));
   assert.deepEqual(
     told.map(({ attempt, error, outcome }) => [attempt, error ?? outcome]),
@@ -70,7 +77,9 @@ export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["1500m
   await eventually(() => first.output().match(/attempt 1 of relay.relay/g)?.length === 2);
   await first.kill();
   await using _ = await world.start();
-  await eventually(async () => ofType(await world.log(), noted).length === 2, { timeoutMs: 10_000 });
+  await eventually(async () => ofType(await world.log(), noted).length === 2, {
+    timeoutMs: 10_000,
+  });
   assert.deepEqual(countsOf(await world.settled(), "relay.relay"), [2, 2, 0, 0]);
 });
 
@@ -78,11 +87,6 @@ test("P2 P4: a dead letter replayed twice after a hot fix has its effect once", 
   const broken = `${declarations}
 export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["20ms"] }, ({ data }, ctx) => {
   if (data.n === 2) throw new RangeError("2 is too much");
-  ctx.emit(Noted, { n: data.n, attempt: ctx.attempt });
-});`;
-  const fixed = `${declarations}
-export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["20ms"] }, async ({ data }, ctx) => {
-  await new Promise((resolve) => setTimeout(resolve, 500)); // the second replay comes while the first one runs
   ctx.emit(Noted, { n: data.n, attempt: ctx.attempt });
 });`;
   await using world = await startWorld({ "relay.ts": broken });
@@ -97,15 +101,28 @@ export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["20ms"
     ["relay.relay", "attempts", "/test", "e2", 2, { name: "RangeError", message: "2 is too much" }],
   );
 
+  // It runs until the file is there, so that the second replay comes while the first one is under way.
+  const go = join(world.handlers, "../go");
+  const fixed = `${declarations}
+import { existsSync } from "node:fs";
+export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["20ms"] }, async ({ data }, ctx) => {
+  while (!existsSync(${JSON.stringify(go)})) await new Promise((resolve) => setTimeout(resolve, 10));
+  ctx.emit(Noted, { n: data.n, attempt: ctx.attempt });
+});`;
   world.write("relay.ts", fixed);
   await eventually(() => node.output().match(/loaded relay\.ts@/g)?.length === 2);
   const replay = () =>
     runEddy(["dead", "replay", String(letter.letter)], { EDDY_NATS_SERVERS: world.nats.url });
   const replays = await Promise.all([replay(), replay()]);
-  assert.deepEqual(replays.map(({ code }) => code), [0, 0]);
-  const handled = () => ofTypeCount(2);
-  const ofTypeCount = async (n: number) =>
-    ofType(await world.log(), noted).filter(({ data }) => Reflect.get(Object(data), "n") === n).length;
+  assert.deepEqual(
+    replays.map(({ code }) => code),
+    [0, 0],
+  );
+  const handled = async () => {
+    const effects = ofType(await world.log(), noted);
+    return effects.filter(({ data }) => Reflect.get(Object(data), "n") === 2).length;
+  };
+  writeFileSync(go, "");
   await eventually(async () => (await handled()) > 0, { timeoutMs: 10_000 });
   assert.equal((await replay()).code, 3); // the letter is gone: nothing to give back
   await world.produce([placed(4)]); // overtakes whatever could still come

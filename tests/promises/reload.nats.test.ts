@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { eventually } from "../support/eventually.ts";
-import { assertOneEffectEach, assertOrderPerSubject, type LogEntry, ofType } from "../support/log.ts";
+import {
+  assertOneEffectEach,
+  assertOrderPerSubject,
+  type LogEntry,
+  ofType,
+} from "../support/log.ts";
 import { countsOf, startWorld, type World } from "../support/world.ts";
 
 const relay = (version: number) => `
@@ -21,8 +27,14 @@ const placed = (n: number) => ({
   data: { n },
 });
 
-/** Stores events, a few every few milliseconds, until it is told to stop; gives how many there were. */
-function produceSteadily(world: World): { stop(): Promise<number>; readonly count: number } {
+interface Producer extends AsyncDisposable {
+  readonly count: number;
+  /** Gives how many there were. */
+  stop(): Promise<number>;
+}
+
+/** Stores events, a few every few milliseconds, until it is told to stop. */
+function produceSteadily(world: World): Producer {
   let [count, going] = [0, true];
   const done = (async () => {
     while (going) {
@@ -30,36 +42,37 @@ function produceSteadily(world: World): { stop(): Promise<number>; readonly coun
       count += 5;
       await new Promise((resolve) => setTimeout(resolve, 5)); // the pace, not a wait
     }
+    return count;
   })();
+  const stop = () => {
+    going = false;
+    return done;
+  };
   return {
     get count() {
       return count;
     },
-    async stop() {
-      going = false;
-      await done;
-      return count;
-    },
+    stop,
+    [Symbol.asyncDispose]: async () => void (await stop()),
   };
 }
 
 const versionOf = ({ data }: LogEntry): number => Reflect.get(Object(data), "version");
 
-/** Which version the newest effect has. */
-async function newestVersion(world: World): Promise<number | undefined> {
-  const { jetstreamManager } = await import("@nats-io/jetstream");
+/** The data of the newest effect. */
+async function newest(world: World): Promise<{ n: number; version: number } | undefined> {
   const jsm = await jetstreamManager(world.nc);
   const last = await jsm.streams.getMessage("EVENTS", {
     last_by_subj: "events.com.acme.order.noted.*",
   });
-  return last?.json<{ version: number }>().version;
+  return last?.json();
 }
 
 function untilVersion(world: World, version: number): Promise<true> {
   return eventually(
     async () => {
-      const newest = await newestVersion(world);
-      if (newest !== version) throw new Error(`the newest effect is of version ${newest}`);
+      const found = (await newest(world))?.version;
+      if (found !== version) throw new Error(`the newest effect is of version ${found}`);
       return true as const;
     },
     { timeoutMs: 15_000, what: `that version ${version} is live` },
@@ -69,25 +82,26 @@ function untilVersion(world: World, version: number): Promise<true> {
 test("P1 P2 P4: rewritten many times under load a handler loses and doubles no event, a broken version changes nothing, and the last one wins", async () => {
   await using world = await startWorld({ "relay.ts": relay(0) });
   await using node = await world.start();
-  const producer = produceSteadily(world);
+  await using producer = produceSteadily(world);
   for (let version = 1; version <= 10; version++) {
     world.write("relay.ts", relay(version));
     await untilVersion(world, version);
   }
 
   world.write("relay.ts", "import { on } from 'eddyline';\nexport const relay = on(;\n");
-  const failure = await eventually(() => {
-    const lines = node.output().split("\n");
-    return lines.map((line) => line.includes("EDDY_HANDLER_COMPILE") && JSON.parse(line)).at(-2);
+  const line = await eventually(() => {
+    const lines = node.output().split("\n").slice(0, -1);
+    return lines.find((line) => line.includes("EDDY_HANDLER_COMPILE"));
   });
+  const failure = JSON.parse(line);
   assert.match(failure.file, /handlers\/relay\.ts$/);
   assert.equal(failure.line, 2);
   assert.match(failure.frame, /2 │ export const relay = on\(;/);
   const [name] = failure.running.match(/\S+/) ?? [];
   assert.ok(name, "it says which version runs on");
   const seen = producer.count;
-  await eventually(async () => (await world.log()).some(({ data }) => dataN(data) > seen + 50));
-  assert.equal(await newestVersion(world), 10);
+  await eventually(async () => ((await newest(world))?.n ?? 0) > seen + 50);
+  assert.equal((await newest(world))?.version, 10);
 
   for (let version = 11; version <= 40; version++) {
     world.write("relay.ts", relay(version));
@@ -107,7 +121,3 @@ test("P1 P2 P4: rewritten many times under load a handler loses and doubles no e
   const versions = new Set(effects.map(versionOf));
   for (let version = 1; version <= 10; version++) assert.ok(versions.has(version));
 });
-
-function dataN(data: unknown): number {
-  return Reflect.get(Object(data), "n") ?? -1;
-}

@@ -3,10 +3,8 @@
 import assert from "node:assert/strict";
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { headers, type NatsConnection } from "nats";
-import { type Broker, connectBroker } from "../../runtime/broker/index.ts";
-import { readHandlers } from "../../runtime/pipeline/index.ts";
 import { eddyJson } from "./cli.ts";
 import { eventually } from "./eventually.ts";
 import { type LogEntry, readLog } from "./log.ts";
@@ -65,10 +63,6 @@ export async function startWorld(
     renameSync(aside, join(handlers, file));
   };
   for (const [file, source] of Object.entries(files)) write(file, source);
-  const broker = await connectBroker(
-    { servers: [nats.url], name: "test", timeoutMs: 5_000 },
-    { app: "eddy", home: "EVENTS" },
-  );
   return {
     nats,
     nc,
@@ -77,9 +71,8 @@ export async function startWorld(
     start: (more = {}) => startNode({ nats, handlers, ...more }),
     produce: (events) => produce(nc, events),
     log: () => readLog(nc),
-    settled: () => settled(nats, broker),
+    settled: () => settled(nats, nc),
     async [Symbol.asyncDispose]() {
-      await broker.close();
       await nats[Symbol.asyncDispose]();
       folder[Symbol.dispose]();
     },
@@ -100,13 +93,20 @@ async function produce(nc: NatsConnection, events: readonly TestEvent[]): Promis
   await Promise.all(events.map(store));
 }
 
-async function settled(nats: TestNats, broker: Broker): Promise<ReadonlyMap<string, Row>> {
-  await eventually(async () => (await readHandlers(broker)).every(assertSettled), {
-    timeoutMs: 30_000,
-    what: "that the handlers settle and their counts reconcile",
-  });
-  const rows = await eddyJson<Row[]>(nats, "handlers");
-  rows.every(assertSettled);
+async function settled(nats: TestNats, nc: NatsConnection): Promise<ReadonlyMap<string, Row>> {
+  const manager = await jetstreamManager(nc);
+  const rows = await eventually(
+    async () => {
+      for await (const { name, num_pending, num_ack_pending } of manager.consumers.list("EVENTS")) {
+        const lag = num_pending + num_ack_pending;
+        if (name.startsWith("eddy_") && lag > 0) throw new Error(`${name} is ${lag} behind`);
+      }
+      const rows = await eddyJson<Row[]>(nats, "handlers");
+      rows.every(assertSettled);
+      return rows;
+    },
+    { timeoutMs: 30_000, what: "that the handlers settle and their counts reconcile" },
+  );
   return new Map(rows.map((row) => [row.name, row]));
 }
 

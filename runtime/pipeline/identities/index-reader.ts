@@ -66,6 +66,7 @@ export async function startIdentities(
   let saved = 0; // covered by blocks
   let sinceSaved = 0;
   let open: Question[] = []; // in stream order: what is being verified, and what waits behind it
+  let telling = false;
   let stopped = false;
   let stopReading = async () => {};
   let life = 0; // answers of an earlier read are dropped
@@ -196,8 +197,14 @@ export async function startIdentities(
     return found !== undefined && sameIdentity(found, event);
   }
 
+  // Once for all that one read from the socket brought: listeners cost more than the index itself.
   function progress(): void {
-    for (const listener of listeners) listener();
+    if (telling) return;
+    telling = true;
+    queueMicrotask(() => {
+      telling = false;
+      for (const listener of listeners) listener();
+    });
   }
 
   function forgetBelow(seq: number): void {
@@ -285,8 +292,16 @@ function peek(
   data: Uint8Array,
 ): { readonly source: string; readonly id: string } | undefined {
   if (block === undefined) return eventOf(block, data);
-  const fields = parseHeaderBlock(block);
-  const id = decodeAttribute(fields.get("ce-id")?.[0] ?? "");
-  const source = decodeAttribute(fields.get("ce-source")?.[0] ?? "");
+  const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString("latin1");
+  const id = decodeAttribute(headerText(text, "\r\nce-id: "));
+  const source = decodeAttribute(headerText(text, "\r\nce-source: "));
   return id && source ? { id, source } : eventOf(block, data);
+}
+
+// Header names as nearly everybody writes them; any other spelling takes the long way.
+function headerText(text: string, name: string): string {
+  const at = text.indexOf(name);
+  if (at < 0) return "";
+  const from = at + name.length;
+  return text.slice(from, text.indexOf("\r\n", from));
 }
