@@ -15,8 +15,8 @@ export interface HandlerOptions {
   readonly retry?: readonly Duration[];
 }
 
-export const deadlineMsMax = 3_600_000;
-export const delaysMax = 32;
+const deadlineMsMax = 3_600_000;
+const delaysMax = 32;
 
 export function checkOptions(what: string, options: HandlerOptions): void {
   const { start, deadline, retry } = options;

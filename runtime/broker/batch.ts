@@ -3,7 +3,7 @@
 // B1 A result other than "unanswered" is the server's word. B2 Nothing here retries.
 import { randomBytes } from "node:crypto";
 import type { MsgHdrs, NatsConnection } from "./client.ts";
-import { onLoss } from "./losses.ts";
+import { answerTo } from "./losses.ts";
 import { wireHeaders } from "./wire.ts";
 
 export interface BatchMessage {
@@ -22,6 +22,8 @@ export type BatchResult =
   | { readonly kind: "stale" }
   /** The stream is at its limit and refuses. Nothing was dropped. */
   | { readonly kind: "full"; readonly description: string }
+  /** The stream or its server takes no batch at all now, whatever is in it. */
+  | { readonly kind: "unable"; readonly code: number; readonly description: string }
   /** The server will not store at least one of these messages. */
   | { readonly kind: "refused"; readonly code: number; readonly description: string }
   /** No answer: it may have happened. */
@@ -38,8 +40,11 @@ interface Answer {
 const wrongLastSequence = 10071;
 const wrongLastSequenceUnknown = 10164;
 const storeFailed = 10077; // with it the server reports "maximum bytes exceeded" and the like
-const insufficientResources = 10023;
+// the account's limits, insufficient resources, memory, storage
+const noRoom = new Set([10002, 10023, 10028, 10047, storeFailed]);
 const batchIncomplete = 10176;
+// another stream than expected, sealed, no TTLs, no batches: a stream that was changed by hand
+const unfit = new Set([10060, 10109, 10166, 10174]);
 
 /** Stores the messages in one step. `timeoutMs` bounds the wait for the answer. */
 export async function storeBatch(
@@ -65,20 +70,13 @@ export async function storeBatch(
   }
 }
 
-function answer(
+async function answer(
   nc: NatsConnection,
   { natsSubject, data }: BatchMessage,
   headers: MsgHdrs,
   timeout: number,
 ): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const release = onLoss(nc, () =>
-      reject(new Error("the connection was lost before the answer")),
-    );
-    nc.request(natsSubject, data, { timeout, headers })
-      .then((reply) => resolve(reply.json<Answer>()), reject)
-      .finally(release);
-  });
+  return (await answerTo(nc, natsSubject, data, { timeout, headers })).json<Answer>();
 }
 
 function resultOf(answer: Answer): BatchResult {
@@ -87,18 +85,15 @@ function resultOf(answer: Answer): BatchResult {
   }
   const code = answer.error?.err_code ?? 0;
   const description = answer.error?.description ?? "an answer without a sequence";
-  switch (code) {
-    case wrongLastSequence:
-    case wrongLastSequenceUnknown:
-      return { kind: "stale" };
-    case storeFailed:
-    case insufficientResources:
-      return { kind: "full", description };
-    case batchIncomplete: // messages of it were lost on the way, as after a reconnect: nothing was stored
-      return { kind: "unanswered", cause: new Error(description) };
-    default:
-      return { kind: "refused", code, description };
-  }
+  if (code === wrongLastSequence || code === wrongLastSequenceUnknown) return { kind: "stale" };
+  // Messages of it were lost on the way, as after a reconnect: nothing was stored.
+  if (code === batchIncomplete) return { kind: "unanswered", cause: new Error(description) };
+  if (noRoom.has(code)) return { kind: "full", description };
+  // The server's own trouble, or too many requests: a later batch may go. No message of this one is at fault.
+  const status = answer.error?.code ?? 0;
+  if (unfit.has(code) || status >= 500 || status === 429)
+    return { kind: "unable", code, description };
+  return { kind: "refused", code, description };
 }
 
 function ownLines(message: BatchMessage): string {

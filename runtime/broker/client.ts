@@ -25,8 +25,11 @@ export {
   createInbox,
   credsAuthenticator,
   headers,
+  type Msg,
   type MsgHdrs,
   type NatsConnection,
   nanos,
   nkeyAuthenticator,
+  type Payload,
+  type RequestOptions,
 } from "nats";

@@ -21,9 +21,10 @@ export {
   watchConnection,
 } from "./connect.ts";
 export { AckPolicy, consumerInfo, durable, ensureConsumer } from "./consumers.ts";
+export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
 export { isMissing, readAll, readOrdered } from "./ordered.ts";
-export { readMessage, type StoredMessage, type Which } from "./stored.ts";
+export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";
 export {
   bucketConfig,
   deadStream,

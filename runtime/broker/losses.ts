@@ -1,14 +1,24 @@
 // Tells requests that wait for an answer that the connection is gone, and the answer with it: waiting for their
 // timeout instead would hold up every batch for seconds after each cut.
-import type { NatsConnection } from "./client.ts";
+import type { Msg, NatsConnection, Payload, RequestOptions } from "./client.ts";
 
 const waiting = new WeakMap<NatsConnection, Set<() => void>>();
 
-/** Calls back once if the connection is lost; returns what lets go. */
-export function onLoss(nc: NatsConnection, lost: () => void): () => void {
-  const known = waiting.get(nc) ?? watch(nc);
-  known.add(lost);
-  return () => known.delete(lost);
+/** A request that fails as soon as the connection is lost. */
+export function answerTo(
+  nc: NatsConnection,
+  natsSubject: string,
+  payload: Payload,
+  options: RequestOptions,
+): Promise<Msg> {
+  return new Promise((resolve, reject) => {
+    const lost = () => reject(new Error("the connection was lost before the answer"));
+    const known = waiting.get(nc) ?? watch(nc);
+    known.add(lost);
+    nc.request(natsSubject, payload, options)
+      .then(resolve, reject)
+      .finally(() => known.delete(lost));
+  });
 }
 
 function watch(nc: NatsConnection): Set<() => void> {

@@ -2,6 +2,7 @@
 // The client's own call decodes headers as UTF-8 and reads from any replica where direct gets are allowed.
 import { EddyError } from "../events/index.ts";
 import type { NatsConnection } from "./client.ts";
+import { answerTo } from "./losses.ts";
 
 export interface StoredMessage {
   readonly natsSubject: string;
@@ -28,10 +29,7 @@ export async function readMessage(
   stream: string,
   which: Which,
 ): Promise<StoredMessage | undefined> {
-  const reply = await nc.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify(which), {
-    timeout: 5_000,
-  });
-  const { error, message } = reply.json<Answer>();
+  const { error, message } = await ask(nc, `$JS.API.STREAM.MSG.GET.${stream}`, which);
   if (error?.err_code === noMessageFound || error?.err_code === streamNotFound) return undefined;
   if (error !== undefined || message === undefined) {
     const why =
@@ -45,6 +43,26 @@ export async function readMessage(
     data: bytesOf(message.data),
     ...(message.hdrs === undefined ? {} : { headers: bytesOf(message.hdrs) }),
   };
+}
+
+/** Removes one message, where it is there. */
+export async function removeMessage(
+  nc: NatsConnection,
+  stream: string,
+  seq: number,
+): Promise<void> {
+  const request = { seq, no_erase: true };
+  const { error } = await ask(nc, `$JS.API.STREAM.MSG.DELETE.${stream}`, request);
+  if (error === undefined || (await readMessage(nc, stream, { seq })) === undefined) return;
+  throw new EddyError(
+    "EDDY_READ_FAILED",
+    `message ${seq} of stream ${stream} could not be removed: ${error.description} (${error.err_code})`,
+  );
+}
+
+async function ask(nc: NatsConnection, natsSubject: string, request: object): Promise<Answer> {
+  const reply = await answerTo(nc, natsSubject, JSON.stringify(request), { timeout: 5_000 });
+  return reply.json<Answer>();
 }
 
 function bytesOf(base64: string | undefined): Uint8Array {

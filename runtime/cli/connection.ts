@@ -6,7 +6,7 @@ import { readDevFile } from "./dev-file.ts";
 import type { ServerOptions } from "./options.ts";
 
 /** What `--server` or EDDY_NATS_SERVERS says, else the `eddy dev` of this folder, else the configuration. */
-export function configOf({ config, server }: ServerOptions, env = process.env): Config {
+function configOf({ config, server }: ServerOptions, env = process.env): Config {
   const named = server === undefined ? env : { ...env, EDDY_NATS_SERVERS: server };
   const loaded = loadConfig({ file: config, env: named });
   const dev = named.EDDY_NATS_SERVERS ? undefined : readDevFile();

@@ -10,7 +10,7 @@ export const anyText = fc.oneof(
     unit: fc.constantFrom("%", '"', "\\", "\0", "\r", "\n", " ", "é", "😀", "a", "2", "5"),
   }),
 );
-export const someText = anyText.filter((text) => text !== "");
+const someText = anyText.filter((text) => text !== "");
 
 /** JSON as it comes back from its text (-0 does not), without a key that msgpackr renames for safety. */
 export const jsonData = fc

@@ -41,8 +41,10 @@ export function keyOf(event: CloudEvent): string {
   return event.subject ?? event.id;
 }
 
+type Identity = Pick<CloudEvent, "source" | "id">;
+
 /** Whether two events are the same one: equal `source` and equal `id` (CloudEvents 1.0, section 3.1). */
-export function sameIdentity(a: CloudEvent, b: CloudEvent): boolean {
+export function sameIdentity(a: Identity, b: Identity): boolean {
   return a.id === b.id && a.source === b.source;
 }
 

@@ -48,6 +48,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
   const { log } = options;
   const stopping = new AbortController();
   const forgetStrays = watchStrays(log);
+  let broker: Broker | undefined;
   let core: Core | undefined;
   let connected = false;
   let applied = false; // the folder's handlers were handed over: before, no handler means nothing
@@ -73,25 +74,27 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       await core?.pipeline.apply(next);
     },
   });
+  modules.catch(() => {}); // `started` rejects with it, but not before the connection stands
   const started = bringUp();
   started.catch(() => {}); // whoever starts the node looks at it; it must not end the process before
 
   async function bringUp(): Promise<void> {
-    const broker = await connectBrokerPatiently(
+    const made = await connectBrokerPatiently(
       brokerOptions(config),
       { app: config.app, home: config.home.stream },
       (error, waitMs) =>
         log.warn({ code: error.code }, `${error.message}. Next try in ${waitMs} ms`),
       stopping.signal,
     );
-    if (broker.warning !== undefined) log.warn(broker.warning);
+    broker = made;
+    if (made.warning !== undefined) log.warn(made.warning);
     connected = true;
-    watchConnection(broker.nc, (change) => {
+    watchConnection(made.nc, (change) => {
       connected = change.connected;
       const fact = { code: "EDDY_DISCONNECTED", about: change.server, message: change.message };
       report({ kind: change.connected ? "mended" : "trouble", ...fact });
     });
-    core = await untilItStands(() => makeCore(config, broker, report), log, stopping.signal);
+    core = await untilItStands(() => makeCore(config, made, report), log, stopping.signal);
     await modules;
     await core.pipeline.apply(handlers);
     applied = true;
@@ -106,7 +109,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       await http.close();
       await started.catch(() => {});
       await core?.pipeline.stop(config.drainMs);
-      await core?.broker.close();
+      await broker?.close(); // also where nothing was made with it
       forgetStrays();
     },
   };
@@ -218,5 +221,6 @@ async function gaugesOf(core: Core | undefined): Promise<Gauges> {
 }
 
 async function closeModules(modules: Promise<ModuleWatch>): Promise<void> {
-  await (await modules).close();
+  const loaded = await modules.catch(() => undefined); // where the first set failed, nothing watches
+  await loaded?.close();
 }

@@ -24,7 +24,7 @@ function binaryUnits() {
 }
 
 /** Bytes of `1048576`, `"512MiB"` or `"1.5GB"`, or undefined where it is none. */
-export function parseBytes(value: unknown): number | undefined {
+function parseBytes(value: unknown): number | undefined {
   if (typeof value === "number") return Number.isInteger(value) && value >= 0 ? value : undefined;
   if (typeof value !== "string") return undefined;
   const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?i?B)$/.exec(value.trim());

@@ -2,6 +2,7 @@
 // C1 A Config that exists is complete and within bounds.   C2 Everything that is wrong is told at once, with
 // the key, where it stands, the value (never a secret) and what is allowed.
 import { Value } from "typebox/value";
+import type { BrokerOptions } from "../broker/index.ts";
 import { fromEnvironment } from "./config-env.ts";
 import { readConfigFile } from "./config-file.ts";
 import { type KeyPath, type KeyWithDefault, keyAt, keys, type ValueOf } from "./config-keys.ts";
@@ -11,22 +12,10 @@ export { configWarnings } from "./config-env.ts";
 export { ConfigError, type ConfigProblem } from "./config-problems.ts";
 
 /** The file that is read where none is named; it may be missing. Paths are relative to the working folder. */
-export const defaultConfigFile = "config/eddy.yaml";
+const defaultConfigFile = "config/eddy.yaml";
 
-export interface NatsConfig {
-  readonly servers: readonly string[];
-  readonly name?: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly token?: string;
-  /** Path of a .creds file. */
-  readonly credentials?: string;
-  /** Path of a file with an nkey seed. */
-  readonly nkey?: string;
-  /** Paths of PEM files. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
-  readonly timeoutMs: number;
-}
+/** The connection; `name` is made from the app where it is absent. */
+export type NatsConfig = Omit<BrokerOptions, "name"> & { readonly name?: string };
 
 export interface LogConfig {
   readonly level: ValueOf<"log.level">;

@@ -23,7 +23,6 @@ export function createApp(ports: HttpPorts): App {
       `there is nothing at ${JSON.stringify(context.req.path.slice(0, 200))}. See /events, /webhooks/github, /projections, /healthz, /readyz, /metrics`,
     ),
   );
-  const unexpected = ports.unexpected ?? ((error: unknown) => console.error(error));
   app.onError((error, context) => {
     if (error instanceof EddyError && isProblemCode(error.code)) {
       return problem(context, error.code, error.message);
@@ -34,7 +33,7 @@ export function createApp(ports: HttpPorts): App {
     if (isCut(context)) {
       return problem(context, "EDDY_HTTP_CUT", "the connection ended within the body"); // to nobody
     }
-    unexpected(error);
+    ports.unexpected(error);
     const detail = "this is not the request's fault; the node's log says more";
     return problem(context, "EDDY_INTERNAL", detail);
   });

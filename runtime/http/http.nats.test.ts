@@ -23,6 +23,9 @@ async function node(nats: TestNats, maxBytes = 500_000_000) {
   const jsm = await jetstreamManager(nc);
   await ensureStream(jsm, homeStreamConfig("EVENTS", maxBytes));
   const app = createApp({
+    unexpected(error) {
+      throw error;
+    },
     store: createIngress(nc, { stream: "EVENTS" }),
     projections: await openProjectionReader(nc),
     readiness: () => ({ ready: true }),

@@ -14,6 +14,6 @@ export interface HttpPorts {
   /** Where given, deliveries of GitHub have to be signed with it. */
   readonly githubSecret?: string;
   readonly bodyBytesMax: number;
-  /** Told of errors that are nobody's input: bugs. Default: on stderr. */
-  unexpected?(error: unknown): void;
+  /** Told of errors that are nobody's input: bugs. */
+  unexpected(error: unknown): void;
 }

@@ -8,7 +8,7 @@ interface Kind {
   readonly title: string;
 }
 
-export const kinds = {
+const kinds = {
   EDDY_EVENT_MALFORMED: { status: 400, title: "The request holds no event" },
   EDDY_EVENT_ATTRIBUTE: { status: 400, title: "An attribute of the event is not legal" },
   EDDY_EVENT_TOO_LARGE: { status: 413, title: "The event is too large" },

@@ -64,7 +64,7 @@ function nameOf({ file }: CompiledFile, exportName: string, declaration: Declara
   return exportName === "default" ? path : `${path}.${exportName}`;
 }
 
-export function nameTaken(name: string, file: string, otherFile: string): EddyError {
+function nameTaken(name: string, file: string, otherFile: string): EddyError {
   const text =
     `${file} declares the handler ${name}, and so does ${otherFile}, which has the name already. ` +
     "Rename one of them";

@@ -14,14 +14,13 @@ export function runAttempt(scope: Scope, job: Job, event: CloudEvent, leave: () 
   const { declaration } = handler;
   const failed = (error: unknown) => {
     // Cut off by the stop: no attempt of its own, the next start delivers the event again.
-    if (scope.around.stopping.aborted) leave();
+    if (scope.around.stopping.over) leave();
     else void concludeFailed(scope, job, error).finally(leave);
   };
   if (declaration.kind === "projection") {
     const { entries } = scope;
-    if (entries === undefined || job.key === undefined)
-      throw new RangeError("a projection needs its entries");
-    void foldEvent(declaration, event, job.key, entries).then((folded) => {
+    if (entries === undefined) throw new RangeError("a projection needs its entries");
+    void foldEvent(declaration, event, job.key ?? keyOf(event), entries).then((folded) => {
       if (folded.kind === "threw") return failed(folded.error);
       concludeHandled(scope, job, [folded.message]);
       leave();
@@ -53,7 +52,7 @@ export function runAttempt(scope: Scope, job: Job, event: CloudEvent, leave: () 
 }
 
 /** CloudEvents `source` of what a handler emits: `/<app>/<handler>`. */
-export function sourceOf(app: string, handler: string): string {
+function sourceOf(app: string, handler: string): string {
   return `/${app}/${handler}`;
 }
 

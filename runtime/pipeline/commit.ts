@@ -13,7 +13,6 @@ import {
 } from "../broker/index.ts";
 import type { Report } from "./facts.ts";
 import type { Ledger, Settlement } from "./ledger/ledger.ts";
-import { decodeRecord } from "./ledger/record.ts";
 
 /** What one finished event stores. */
 export interface Unit {
@@ -43,17 +42,20 @@ export function createCommitter(broker: Broker, stream: string, report: Report):
   let busy = false;
   let linger: NodeJS.Timeout | undefined;
   let soon: NodeJS.Immediate | undefined;
-  let idle: (() => void)[] = [];
+  let submitted = 0;
+  let settledUnits = 0;
+  let waiters: { readonly after: number; readonly resolve: () => void }[] = [];
   let stopped = false;
 
   function submit(unit: Unit): void {
     queue.push(unit);
+    submitted++;
     effects += unit.messages.length;
     if (!busy) schedule();
   }
 
   function schedule(): void {
-    if (effects > 0 || queue.length >= lingerUnits || idle.length > 0) {
+    if (effects > 0 || queue.length >= lingerUnits || waiters.length > 0) {
       clearTimeout(linger);
       linger = undefined;
       soon ??= setImmediate(pump); // what this turn of the event loop still finishes comes along
@@ -68,18 +70,17 @@ export function createCommitter(broker: Broker, stream: string, report: Report):
     busy = true;
     void drain().finally(() => {
       busy = false;
+      const done = waiters.filter(({ after }) => after <= settledUnits);
+      waiters = waiters.filter(({ after }) => after > settledUnits);
+      for (const { resolve } of done) resolve();
       if (queue.length > 0 && !stopped) schedule();
-      else {
-        const waiting = idle;
-        idle = [];
-        for (const resolve of waiting) resolve();
-      }
     });
   }
 
   async function drain(): Promise<void> {
     const group = take();
     if (group.length > 0) await storeGroup(group);
+    settledUnits += group.length;
   }
 
   // Whole units, as many as one batch holds.
@@ -165,6 +166,9 @@ export function createCommitter(broker: Broker, stream: string, report: Report):
       case "full":
         trouble("EDDY_HOME_FULL", fullText(stream, result.description));
         return { kind: "again" };
+      case "unable":
+        trouble("EDDY_STREAM_UNABLE", unableText(stream, result));
+        return { kind: "again" };
       case "unanswered":
       case "stale":
         return await lookUp(ledgers);
@@ -181,11 +185,7 @@ export function createCommitter(broker: Broker, stream: string, report: Report):
       );
       const own = (ledger: Ledger, at: number) => {
         const found = last[at];
-        return (
-          found !== undefined &&
-          found.seq !== ledger.lastSeq &&
-          ledger.isOwn(decodeRecord(found.data))
-        );
+        return found !== undefined && found.seq !== ledger.lastSeq && ledger.isOwn(found.data);
       };
       if (ledgers.every(own)) return { kind: "stored", seqs: last.map((found) => found?.seq ?? 0) };
       const lost = ledgers.filter((ledger, at) => (last[at]?.seq ?? 0) !== ledger.lastSeq);
@@ -233,9 +233,9 @@ export function createCommitter(broker: Broker, stream: string, report: Report):
   return {
     submit,
     settled() {
-      if (!busy && queue.length === 0) return Promise.resolve();
+      if (settledUnits === submitted) return Promise.resolve();
       return new Promise((resolve) => {
-        idle.push(resolve);
+        waiters.push({ after: submitted, resolve });
         if (!busy) schedule();
       });
     },
@@ -264,6 +264,13 @@ function effectsOf(group: readonly Unit[]): BatchMessage[] {
 
 function takeBack(group: readonly Unit[]): void {
   for (const unit of group) unit.ledger.exclude(unit.settlement);
+}
+
+function unableText(stream: string, { code, description }: { code: number; description: string }) {
+  return (
+    `stream ${stream} takes no batch: ${description} (${code}). Nothing is dropped; handlers wait. Look at the ` +
+    "stream's settings and at the log of nats-server; a restart of the runtime sets what it needs"
+  );
 }
 
 function fullText(stream: string, description: string): string {

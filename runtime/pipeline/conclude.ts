@@ -10,6 +10,7 @@ import { storeLetter } from "./retry/letters.ts";
 import type { Attempt, Parcel } from "./retry/parcel.ts";
 import { standingMessage } from "./retry/standing.ts";
 import type { Job, Scope } from "./scope.ts";
+import { untilAnswered } from "./until-answered.ts";
 
 /** A handled event: its effects and its position in one unit. */
 export function concludeHandled(scope: Scope, job: Job, messages: readonly BatchMessage[]): void {
@@ -21,7 +22,8 @@ export function concludeDuplicate(scope: Scope, job: Job, firstSeq: number): voi
 }
 
 /** A failed attempt: the next one is stored, or the event is dead. */
-export async function concludeFailed(scope: Scope, job: Job, cause: unknown): Promise<void> {
+export async function concludeFailed(scope: Scope, job: Job, thrown: unknown): Promise<void> {
+  const cause = asCause(thrown);
   const attempts = [...job.attempts, failedAttempt(job, cause)];
   if (cause instanceof Permanent) return concludeDead(scope, job, "permanent", cause, attempts);
   const due = nextDue(backoffOf(scope, job), job.attempt, cause, Date.now(), Math.random());
@@ -33,7 +35,9 @@ export async function concludeFailed(scope: Scope, job: Job, cause: unknown): Pr
     next: job.attempt + 1,
     packedMs: Date.now(),
   };
-  await untilStored(scope, "EDDY_RETRY_NOT_STORED", () => scheduleRetry(scope.broker, parcel, due));
+  await untilAnswered(scope, "EDDY_RETRY_NOT_STORED", () =>
+    scheduleRetry(scope.broker, parcel, due),
+  );
   submit(scope, job, { kind: "retry", due, cause }, []);
 }
 
@@ -66,7 +70,7 @@ export async function concludeDead(
     packedMs: Date.now(),
     death: { reason, version, error: scope.explain(cause), ...named },
   };
-  await untilStored(scope, "EDDY_LETTER_NOT_STORED", () => storeLetter(scope.broker, parcel));
+  await untilAnswered(scope, "EDDY_LETTER_NOT_STORED", () => storeLetter(scope.broker, parcel));
   submit(scope, job, { kind: "dead", reason, cause }, []);
 }
 
@@ -106,6 +110,15 @@ function standingOf(scope: Scope, job: Job, verdict: Verdict): BatchMessage[] {
   }
 }
 
+// A proxy may throw as soon as one asks what it is.
+function asCause(thrown: unknown): unknown {
+  try {
+    return thrown instanceof Error ? thrown : new Error(describeThrown(thrown).message);
+  } catch {
+    return new Error("threw an object that cannot be looked at");
+  }
+}
+
 function failedAttempt(job: Job, cause: unknown): Attempt {
   const { name, message } = describeThrown(cause);
   return {
@@ -123,31 +136,6 @@ function backoffOf(scope: Scope, job: Job): Backoff {
     delaysMs: retry === undefined ? delaysMs : retry.map((d) => parseDuration(d) ?? 0),
     jitter,
   };
-}
-
-// The lane waits meanwhile; nothing is settled before it is stored.
-async function untilStored(scope: Scope, code: string, store: () => Promise<void>): Promise<void> {
-  const about = scope.handler().name;
-  let said = false;
-  for (let waitMs = 100; scope.alive(); waitMs = Math.min(waitMs * 2, 2_000)) {
-    try {
-      await store();
-      if (said)
-        scope.around.report({ kind: "mended", code, about, message: `${about}: stored at last` });
-      return;
-    } catch (error) {
-      const why = describeThrown(error).message;
-      if (!said)
-        scope.around.report({
-          kind: "trouble",
-          code,
-          about,
-          message: `${about}: ${why}; it is tried again`,
-        });
-      said = true;
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
-    }
-  }
 }
 
 function reportVerdict(scope: Scope, job: Job, verdict: Verdict): void {

@@ -21,7 +21,9 @@ export function emittedEvent(
 ): CloudEvent {
   const { event } = cause;
   const subject = options.subject ?? event.subject;
-  const key = options.key ?? event.extensions.partitionkey;
+  // Without subject and partition key the cause's key is its id: what follows from it stays in its lane.
+  const inherited = event.extensions.partitionkey ?? (subject === undefined ? event.id : undefined);
+  const key = options.key ?? inherited;
   const extensions: Record<string, AttributeValue> = {
     ...options.extensions,
     causationid: event.id,

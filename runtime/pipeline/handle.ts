@@ -13,9 +13,10 @@ import {
   type Reaction,
 } from "../authoring/index.ts";
 import { validatorOf } from "../contracts/index.ts";
-import { type CloudEvent, EddyError, nameOf, type Position } from "../events/index.ts";
+import { type CloudEvent, EddyError, makeEvent, nameOf, type Position } from "../events/index.ts";
 import { emittedEvent } from "./emit.ts";
 import type { Report } from "./facts.ts";
+import type { Stopping } from "./stopping.ts";
 
 /** Reads an entry of any projection, for `ctx.get`. */
 export type ReadEntry = (projection: string, key: string) => Promise<unknown>;
@@ -33,15 +34,15 @@ export interface Run {
 export interface Surroundings {
   readonly report: Report;
   readonly readEntry: ReadEntry;
-  /** Aborted when the runtime stops without waiting any longer. */
-  readonly stopping: AbortSignal;
+  /** Over when the runtime stops without waiting any longer. */
+  readonly stopping: Stopping;
 }
 
 export type Result =
   | { readonly kind: "returned"; readonly emitted: readonly CloudEvent[] }
   | { readonly kind: "threw"; readonly error: unknown };
 
-export const effectsMax = 500;
+const effectsMax = 500;
 
 /** Runs a reaction once. A handler that returns no promise is done when this returns. */
 export function runReaction(
@@ -53,21 +54,22 @@ export function runReaction(
   const unit: Unit = { emitted: [], open: true };
   const abort = lazyAbort();
   const context = makeContext(reaction, run, around, unit, abort);
-  let returned: unknown;
+  let running: Promise<unknown> | undefined;
   try {
     // The event is the union of the types in `from`; the pipeline has checked type and data against them.
-    returned = reaction.run(run.event as never, context as Context);
+    const returned: unknown = reaction.run(run.event as never, context as Context);
+    if (isThenable(returned)) running = Promise.resolve(returned); // whatever its `then` does, it settles once
   } catch (error) {
     unit.open = false;
     done({ kind: "threw", error });
     return;
   }
-  if (!isThenable(returned)) {
+  if (running === undefined) {
     unit.open = false;
     done({ kind: "returned", emitted: unit.emitted });
     return;
   }
-  settleInTime(returned, run, around, abort, (result) => {
+  settleInTime(running, run, around, abort, (result) => {
     unit.open = false;
     done(result === undefined ? { kind: "returned", emitted: unit.emitted } : result);
   });
@@ -79,7 +81,7 @@ interface Unit {
 }
 
 function settleInTime(
-  returned: PromiseLike<unknown>,
+  running: Promise<unknown>,
   run: Run,
   around: Surroundings,
   abort: LazyAbort,
@@ -90,7 +92,7 @@ function settleInTime(
     if (over) return;
     over = true;
     clearTimeout(timer);
-    around.stopping.removeEventListener("abort", stop);
+    around.stopping.cuts.delete(stop);
     done(failed);
   };
   const cut = (error: EddyError) => {
@@ -99,8 +101,8 @@ function settleInTime(
   };
   const stop = () => cut(stoppedError(run));
   const timer = setTimeout(() => cut(deadlineError(run)), run.deadlineMs);
-  around.stopping.addEventListener("abort", stop);
-  returned.then(
+  around.stopping.cuts.add(stop);
+  running.then(
     () => end(),
     (error: unknown) => end({ kind: "threw", error }),
   );
@@ -119,10 +121,12 @@ function makeContext(
       return abort.signal();
     },
     log: logOf(run, around.report),
-    emit(type: EventType, data: unknown, options: EmitOptions = {}) {
+    emit(type: EventType, data: unknown, options: EmitOptions = noOptions) {
       if (!unit.open) throw lateError(run, "emit");
       checkEmit(reaction, run, type, data, unit.emitted.length);
-      unit.emitted.push(emittedEvent(run, type, data, options, unit.emitted.length));
+      const made = emittedEvent(run, type, data, options, unit.emitted.length);
+      checkAttributes(run, made, options);
+      unit.emitted.push(made);
     },
     get: (async (projection: AnyProjection, key: string) =>
       await around.readEntry(projection.name, key)) as Context["get"],
@@ -157,6 +161,20 @@ function checkEmit(
     );
   }
 }
+
+// What the options say becomes subject and headers: as strict as with an event from outside.
+function checkAttributes(run: Run, made: CloudEvent, options: EmitOptions): void {
+  if (options === noOptions) return;
+  const { extensions, data, ...core } = made;
+  const checked = makeEvent(new Map(Object.entries({ ...core, ...extensions })), data);
+  if (checked.ok) return;
+  throw refused(
+    "EDDY_EMIT_INVALID",
+    `${run.handler.name} emitted ${made.type} with options that can be no attributes: ${checked.fault.message}`,
+  );
+}
+
+const noOptions: EmitOptions = {};
 
 /** An error that no retry can mend: it names itself by its code, and is permanent. */
 function refused(code: string, message: string): Permanent {

@@ -2,6 +2,7 @@
 // Owns the queues. Does not own attempts, deadlines or what is stored.
 // L1 At most one event of a key is in a handler. L2 A key with nothing to do has no lane.
 // L3 At most `width` lanes run at once; the others wait in the order in which they became ready.
+import { createQueue, type Queue } from "./queue.ts";
 
 /** Runs one event; calls `leave` once, when the next event of its key may enter. */
 export type Turn = (leave: () => void) => void;
@@ -15,8 +16,8 @@ export interface Lanes {
 }
 
 export function createLanes(width: number): Lanes {
-  const lanes = new Map<string, Turn[]>(); // what waits behind the one that runs
-  const ready: (() => void)[] = []; // lanes that could run, were there width
+  const lanes = new Map<string, Queue<Turn>>(); // what waits behind the one that runs
+  const ready = createQueue<() => void>(); // lanes that could run, were there width
   let running = 0;
   let occupied = 0;
   let draining = false;
@@ -48,10 +49,11 @@ export function createLanes(width: number): Lanes {
   function drain(): void {
     if (draining) return;
     draining = true;
-    let at = 0;
-    while (running < width && at < ready.length) (ready[at++] as () => void)();
-    ready.splice(0, at);
-    draining = false;
+    try {
+      while (running < width && ready.size > 0) ready.shift()?.();
+    } finally {
+      draining = false; // whatever a turn throws: it must not stop the others for ever
+    }
   }
 
   return {
@@ -62,7 +64,7 @@ export function createLanes(width: number): Lanes {
         lane.push(turn);
         return;
       }
-      lanes.set(key, []);
+      lanes.set(key, createQueue());
       start(key, turn);
       drain();
     },
@@ -71,11 +73,11 @@ export function createLanes(width: number): Lanes {
     },
     clear() {
       for (const waiting of lanes.values()) {
-        occupied -= waiting.length;
-        waiting.length = 0;
+        occupied -= waiting.size;
+        waiting.clear();
       }
-      occupied -= ready.length;
-      ready.length = 0;
+      occupied -= ready.size;
+      ready.clear();
     },
   };
 }

@@ -1,6 +1,5 @@
-// All handlers of one process: which run, and what they share (committers, identity index, what comes due).
+// All handlers of one process: which run, and what they share (committers, identity index).
 // Owns their lives. A handler in the table has exactly one runner.
-import { setMaxListeners } from "node:events";
 import { ulid } from "ulid";
 import type { Handler } from "../authoring/index.ts";
 import {
@@ -22,10 +21,10 @@ import {
   startIdentities,
 } from "./identities/index-reader.ts";
 import { cutHead } from "./retention.ts";
-import { startDue } from "./retry/due.ts";
-import { boundedError } from "./retry/parcel.ts";
+import { boundedError, type ErrorFacts } from "./retry/parcel.ts";
 import { type Runner, startRunner } from "./runner.ts";
 import type { Defaults } from "./scope.ts";
+import { createStopping, unlessCut } from "./stopping.ts";
 
 export interface PipelineParts {
   readonly broker: Broker;
@@ -63,9 +62,8 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const { broker, report, defaults } = parts;
   const runners = new Map<string, Runner>();
   const leaving = new Map<string, Promise<void>>();
-  const committers = new Map<string, Committer>();
-  const stopping = new AbortController();
-  setMaxListeners(0, stopping.signal); // one for each attempt in flight
+  const committers = createCommitters(broker, report);
+  const stopping = createStopping();
   const instance = ulid();
   let applying: Promise<void> = Promise.resolve();
 
@@ -77,33 +75,21 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     parts.identityLimits,
     report,
   );
-  const due = await startDue(broker, (name) => runners.get(name), report);
-  const cutting = setInterval(() => void cut(), cutEveryMs);
-
-  function committerOf(stream: string): Committer {
-    let committer = committers.get(stream);
-    if (committer === undefined) {
-      committer = createCommitter(broker, stream, report);
-      committers.set(stream, committer);
-    }
-    return committer;
-  }
+  let cutting: Promise<void> | undefined;
+  const rounds = setInterval(() => void cut(), cutEveryMs);
 
   function start(handler: Handler): Runner {
     return startRunner(handler, {
+      after: leaving.get(handler.name) ?? Promise.resolve(),
       broker,
       instance,
       defaults,
-      around: { report, readEntry: parts.readEntry, stopping: stopping.signal },
+      around: { report, readEntry: parts.readEntry, stopping },
       identities,
-      committerOf,
+      committerOf: committers.of,
       openEntries: parts.openEntries,
       ensureStreams,
-      explain(thrown) {
-        const facts = describeThrown(thrown);
-        const stack = facts.stack === undefined ? {} : { stack: parts.mapStack(facts.stack) };
-        return boundedError({ ...facts, ...stack });
-      },
+      explain: (thrown) => explained(thrown, parts.mapStack),
     });
   }
 
@@ -115,20 +101,31 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       const next = wanted.get(name);
       if (next?.declaration.kind === runner.handler.declaration.kind) continue;
       runners.delete(name);
-      leaving.set(
-        name,
-        runner.stop().finally(() => leaving.delete(name)),
-      );
+      leave(name, runner);
     }
     for (const [name, handler] of wanted) {
       const runner = runners.get(name);
-      await leaving.get(name);
       if (runner === undefined) runners.set(name, start(handler));
       else if (runner.handler !== handler) await runner.swap(handler);
     }
   }
 
+  // Whoever comes back under the name starts after it; nobody else waits.
+  function leave(name: string, runner: Runner): void {
+    const gone = runner.stop().finally(() => {
+      if (leaving.get(name) === gone) leaving.delete(name);
+    });
+    leaving.set(name, gone);
+  }
+
   async function cut(): Promise<void> {
+    cutting ??= cutOnce().finally(() => {
+      cutting = undefined;
+    });
+    await cutting;
+  }
+
+  async function cutOnce(): Promise<void> {
     const all = [...runners.values()];
     if (all.some((runner) => runner.state === "starting")) return; // its floor is not known yet
     await cutHead(broker, all, defaults, report, Date.now()).catch((error: unknown) => {
@@ -139,8 +136,9 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
 
   return {
     apply(handlers) {
-      applying = applying.then(() => change(handlers));
-      return applying;
+      const applied = applying.then(() => change(handlers));
+      applying = applied.catch(() => {}); // its caller knows; the next set is applied all the same
+      return applied;
     },
     status: () =>
       [...runners.values()].map(({ handler, state, detail, inFlight }) => ({
@@ -152,17 +150,41 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     cutHead: cut,
     identities,
     async stop(drainMs) {
-      clearInterval(cutting);
-      const timer = setTimeout(() => stopping.abort(), drainMs);
+      clearInterval(rounds);
+      const timer = setTimeout(stopping.cutOff, drainMs);
       await applying;
-      await due.stop();
       await Promise.all([...runners.values()].map((runner) => runner.stop()));
       await Promise.all(leaving.values());
-      for (const committer of committers.values()) committer.stop();
-      await identities.stop();
+      committers.stop();
+      await unlessCut(stopping, identities.stop());
       clearTimeout(timer);
     },
   };
+}
+
+/** One committer for each destination stream. */
+function createCommitters(broker: Broker, report: Report) {
+  const committers = new Map<string, Committer>();
+  return {
+    of(stream: string): Committer {
+      const committer = committers.get(stream) ?? createCommitter(broker, stream, report);
+      committers.set(stream, committer);
+      return committer;
+    },
+    stop() {
+      for (const committer of committers.values()) committer.stop();
+    },
+  };
+}
+
+function explained(thrown: unknown, mapStack: (stack: string) => string): ErrorFacts {
+  const facts = describeThrown(thrown);
+  if (facts.stack === undefined) return boundedError(facts);
+  try {
+    return boundedError({ ...facts, stack: mapStack(facts.stack) });
+  } catch {
+    return boundedError(facts); // whatever a handler made of its stack
+  }
 }
 
 async function makeStreams(broker: Broker, homeMaxBytes: number): Promise<void> {

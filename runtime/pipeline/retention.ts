@@ -28,12 +28,8 @@ export async function cutHead(
   if (info === undefined || info.state.messages === 0) return 0;
   if (Date.parse(info.state.first_ts) >= oldest) return 0;
   const young = await firstSeqSince(broker, broker.home, new Date(oldest));
-  // An idle handler has read its events up to here, but its ledger does not know: nothing made it write.
-  for (const runner of runners) if (runner.floor < young - 1) await runner.raiseFloor(young - 1);
-  const holding = [
-    ...ownFloors(runners).values(),
-    ...(await otherFloors(broker, runners, oldest, report)),
-  ];
+  const own = await ownFloors(runners, young - 1);
+  const holding = [...own.values(), ...(await otherFloors(broker, own, oldest, report))];
   const keep = Math.min(young, ...holding.map((floor) => floor + 1));
   for (let at = info.state.first_seq; at < keep; ) {
     at = Math.min(at + stepSequences, keep);
@@ -44,19 +40,23 @@ export async function cutHead(
 }
 
 /** Floors of the handlers that run here, by their ledger's subject: they hold back however long they are silent. */
-function ownFloors(runners: readonly Runner[]): Map<string, number> {
+async function ownFloors(runners: readonly Runner[], wanted: number): Promise<Map<string, number>> {
   const running = runners.filter((runner) => runner.state === "running");
-  return new Map(running.map(({ place, floor }) => [place.ledger, floor]));
+  const floors = running.map(async (runner): Promise<[string, number]> => {
+    // An idle handler has read its events up to here, but its ledger does not know: nothing made it write.
+    const floor = runner.floor < wanted ? await runner.raiseFloor(wanted) : runner.floor;
+    return [runner.place.ledger, floor];
+  });
+  return new Map(await Promise.all(floors));
 }
 
 /** Floors of handlers that do not run here: of every app and instance that uses this home stream. */
 async function otherFloors(
   broker: Broker,
-  runners: readonly Runner[],
+  own: ReadonlyMap<string, number>,
   oldest: number,
   report: Report,
 ): Promise<number[]> {
-  const own = ownFloors(runners);
   const found: number[] = [];
   for (const { stream, natsSubject: subject } of await ledgers(broker)) {
     if (own.has(subject)) continue;

@@ -1,34 +1,35 @@
 // One handler from start to stop: take-over, session, and again whenever the ground moves under it.
 // Owns the handler's state. A running one has the ledger's fence and is the only puller of its consumer.
-// R1 A session's last unit is settled before the next take-over reads the ledger.
-// R2 Standby takes over only from an instance that no longer pulls.
-import { type Handler, listOf, parseDuration } from "../authoring/index.ts";
+// R1 A session's ledger is given up and its last unit settled before the next take-over.
+// R2 What is made for a session goes with it, however it ends.
+import type { Handler } from "../authoring/index.ts";
 import {
-  AckPolicy,
   type Broker,
-  type ConsumerMessages,
   consumerInfo,
-  durable,
   ensureConsumer,
-  isMissing,
   type JsMsg,
-  nanos,
+  readDurable,
   readMessage,
 } from "../broker/index.ts";
-import { describeThrown, narrowestFilter } from "../events/index.ts";
+import { describeThrown, EddyError } from "../events/index.ts";
 import type { Committer } from "./commit.ts";
-import type { OpenEntries } from "./entries.ts";
+import { consumerConfig, filterOf, untilNobodyPulls, watchPullers } from "./consume.ts";
+import type { Entries, OpenEntries } from "./entries.ts";
 import type { HandlerState } from "./facts.ts";
 import type { Surroundings } from "./handle.ts";
 import type { Identities } from "./identities/index-reader.ts";
-import { createFloor, type Floor } from "./ledger/floor.ts";
+import { createFloor } from "./ledger/floor.ts";
 import { holdLedger, type Ledger } from "./ledger/ledger.ts";
 import { consumerName, type Place, placeOf } from "./ledger/place.ts";
-import { decodeRecord } from "./ledger/record.ts";
+import { decodeRecord, type InputRecord } from "./ledger/record.ts";
 import { takeOver } from "./ledger/takeover.ts";
+import { startDue } from "./retry/due.ts";
 import type { ErrorFacts } from "./retry/parcel.ts";
-import type { Defaults, Job, Scope } from "./scope.ts";
-import { ackWaitMs, type Session, startSession } from "./session.ts";
+import type { Defaults, Scope } from "./scope.ts";
+import { type Session, startSession } from "./session.ts";
+import { unlessCut } from "./stopping.ts";
+import { createTroubles } from "./troubles.ts";
+import { untilAnswered } from "./until-answered.ts";
 
 export interface RunnerParts {
   readonly broker: Broker;
@@ -41,6 +42,8 @@ export interface RunnerParts {
   /** Makes the runtime's streams where they are gone. */
   readonly ensureStreams: () => Promise<void>;
   readonly explain: (thrown: unknown) => ErrorFacts;
+  /** What has to be over before it may start: an earlier runner of the same name. */
+  readonly after: Promise<void>;
 }
 
 export interface Runner {
@@ -51,16 +54,17 @@ export interface Runner {
   readonly inFlight: number;
   /** The next event meets this version. */
   swap(handler: Handler): Promise<void>;
-  /** Hands a job that came back to the running session; undefined where there is none. */
-  scope(): Scope | undefined;
-  takeAgain(job: Job): void;
-  /** Moves an idle handler's floor up to a position, where it has read all of its events up to there. */
-  raiseFloor(to: number): Promise<void>;
+  /** Moves an idle handler's floor up to a position, where it has read all of its events up to there. Gives back up
+   * to where nothing is needed any more: events that it has not handled, or the record that says which it has. */
+  raiseFloor(to: number): Promise<number>;
   /** All positions up to here are completed and stored; 0 while not running. */
   readonly floor: number;
-  /** Lets what is in flight finish and consumes no more. */
+  /** Lets what is under way finish and consumes no more. */
   stop(): Promise<void>;
 }
+
+/** Why a session ends. A swap and a stop let what runs finish first. */
+type End = "again" | "lost" | "swap" | "stop";
 
 type Life =
   | { readonly state: "starting" | "standby" | "stopped" }
@@ -68,39 +72,38 @@ type Life =
       readonly state: "running";
       readonly session: Session;
       readonly scope: Scope;
-      readonly floor: Floor<JsMsg>;
-      readonly messages: ConsumerMessages;
-      end(): void;
+      end(why: End): void;
     };
 
-/** Un-acked deliveries that the server lets a handler have: the bound on what is in flight. */
-const maxAckPending = 16_384;
+const raiseMs = 10_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
 
 export function startRunner(first: Handler, parts: RunnerParts): Runner {
-  const { broker, around } = parts;
+  const { broker, around, instance } = parts;
   const home = broker.home;
   const durableName = consumerName(broker.app, first.name);
   const place = placeOf(first, broker.app, home);
+  const troubles = createTroubles(around.report, first.name);
   let handler = first;
   let life: Life = { state: "starting" };
   let detail: string | undefined;
   let stopping = false;
   let wake = () => {};
+  let remembered: InputRecord | undefined; // how far this process has come
   const loop = run();
 
   async function run(): Promise<void> {
+    await parts.after;
     for (let waitMs = 100; !stopping; ) {
       try {
         const ended = await live();
         waitMs = 100;
         if (ended === "lost" && !stopping) await standBy();
       } catch (error) {
+        change({ state: "starting" });
         detail = describeThrown(error).message;
         say("starting", detail);
-        trouble(
-          "EDDY_HANDLER_STALLED",
-          `${handler.name} does not run: ${detail}; it is tried again`,
-        );
+        const message = `${handler.name} does not run: ${detail}; it is tried again`;
+        troubles.say("EDDY_HANDLER_STALLED", message);
         await pause(waitMs);
         waitMs = Math.min(waitMs * 2, 2_000);
       }
@@ -108,164 +111,145 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   }
 
   // One take-over and the session that follows, until it has to end.
-  async function live(): Promise<"again" | "lost" | "stopped"> {
+  async function live(): Promise<End> {
     change({ state: "starting" });
     await parts.ensureStreams();
-    const { declaration } = handler;
-    const entries =
-      declaration.kind === "projection" ? await parts.openEntries(declaration) : undefined;
-    const start =
-      declaration.options.start ?? (declaration.kind === "projection" ? "first" : "now");
-    const taken = await takeOver(broker, place, home, start, parts.instance);
-    const [input] = taken.record.inputs;
-    if (input === undefined) throw new RangeError("a ledger has at least one input");
-    if (taken.missed !== undefined) {
-      const { from, to } = taken.missed;
-      trouble(
-        "EDDY_HEAD_GONE",
-        `${handler.name}: positions ${from} to ${to} of ${home} were removed before it saw them`,
-      );
-    }
+    const entries = await entriesOf(handler);
+    const input = await take();
+    parts.identities.follow(input.createdMs);
+    const ended = signal<End>();
     const floor = createFloor<JsMsg>(input);
-    const committer = parts.committerOf(place.stream);
-    const ended = signal<"again" | "lost">();
     const ledger = holdLedger(
-      { place, record: taken.record, seq: taken.seq, onLost: () => ended.resolve("lost") },
+      { place, record: input.record, seq: input.seq, onLost: () => ended.resolve("lost") },
       floor,
     );
-    const scope = makeScope(ledger, committer, entries);
+    const scope = makeScope(ledger, entries);
+    const breaks = (code: string, why: string) => {
+      troubles.say(code, `${handler.name}: ${why}. It takes over again`);
+      ended.resolve("again");
+    };
     const session = startSession({
       scope,
       floor,
       identities: parts.identities,
-      stream: home,
-      onGap(expected, got) {
-        trouble(
-          "EDDY_DELIVERY_GAP",
-          `${handler.name}: delivery ${got} came where ${expected} was due: somebody else reads its consumer, or the server lost its state. The handler takes over again`,
-        );
-        ended.resolve("again");
-      },
+      input,
+      onGap: (due, got) => breaks("EDDY_DELIVERY_GAP", `delivery ${got} came where ${due} was due`),
     });
-    const filter = filterOf(handler);
-    await prepareConsumer();
-    const reset = await broker.jsm.consumers.reset(home, durableName, input.floor + 1);
-    if (reset.name !== durableName) throw new Error(`consumer ${durableName} was not reset`);
-    const messages = await consume(session, (why) => {
-      trouble("EDDY_CONSUMER_BROKEN", `${handler.name}: ${why}; it takes over again`);
-      ended.resolve("again");
-    });
-    change({
-      state: "running",
-      session,
-      scope,
-      floor,
-      messages,
-      end: () => ended.resolve("again"),
-    });
-    mendedAll();
-    if (stopping || filterOf(handler) !== filter) ended.resolve("again"); // stopped or swapped meanwhile
-    const why = await ended.promise;
-    await endSession(session, ledger, committer, messages, why);
-    if (stopping) return "stopped";
-    return why === "lost" || (await heldByAnother()) ? "lost" : "again";
-  }
-
-  async function endSession(
-    session: Session,
-    ledger: Ledger,
-    committer: Committer,
-    messages: ConsumerMessages,
-    why: "again" | "lost",
-  ): Promise<void> {
-    messages.stop();
-    if (stopping && why !== "lost") {
-      await Promise.race([session.drained(), aborted(around.stopping)]);
-      await Promise.race([committer.settled(), aborted(around.stopping)]);
+    const closing: (() => void)[] = [];
+    try {
+      const prepared = handler;
+      await ensureConsumer(broker.jsm, home, configOf(prepared));
+      await windTo(input.floor + 1);
+      const read = await readDurable(broker, home, durableName, session.take);
+      closing.push(read.stop);
+      void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));
+      const { takeAgain } = session;
+      const due = startDue({ scope, floor: () => ledger.input.floor, takeAgain });
+      closing.push(due.stop, due.end);
+      const received = () => session.received;
+      const onForeign = (why: string) => breaks("EDDY_DELIVERY_GAP", why);
+      const watched = { broker, name: durableName, instance, received, onForeign };
+      closing.push(watchPullers(watched));
+      change({ state: "running", session, scope, end: ended.resolve });
+      troubles.mended(`${handler.name} runs again`);
+      if (stopping) ended.resolve("stop");
+      else await follow(prepared); // it may have been swapped meanwhile
+      const why = await ended.promise;
+      if (why === "swap" || why === "stop") {
+        read.stop();
+        due.stop();
+        await unlessCut(around.stopping, session.finished());
+        await unlessCut(around.stopping, scope.committer.settled());
+        return why;
+      }
+      return await holder(why);
+    } finally {
+      ledger.giveUp();
+      session.end();
+      for (const close of closing) close();
+      await unlessCut(around.stopping, scope.committer.settled());
+      remembered = ledger.input;
     }
-    ledger.giveUp();
-    session.end();
-    if (!stopping) await committer.settled();
   }
 
-  // Another instance that took over resets the consumer: this one sees a gap before it sees a refused batch.
-  async function heldByAnother(): Promise<boolean> {
-    const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger }).catch(
-      () => undefined,
-    );
-    return last !== undefined && decodeRecord(last.data).instance !== parts.instance;
+  async function take() {
+    const { options, kind } = handler.declaration;
+    const start = options.start ?? (kind === "projection" ? "first" : "now");
+    const taken = await takeOver(broker, { place, input: home, instance, start, earlier });
+    const [input] = taken.record.inputs;
+    if (input === undefined) throw new RangeError("a ledger has at least one input");
+    if (taken.missed !== undefined) {
+      const { from, to } = taken.missed;
+      const text = `positions ${from} to ${to} of ${home} were removed before it saw them`;
+      troubles.say("EDDY_HEAD_GONE", `${handler.name}: ${text}`);
+    }
+    return { ...input, record: taken.record, seq: taken.seq };
   }
 
-  function makeScope(ledger: Ledger, committer: Committer, entries: Scope["entries"]): Scope {
-    return {
+  // A projection without its ledger has lost its entries as well: it begins anew.
+  async function earlier(createdMs: number): Promise<InputRecord | undefined> {
+    if (handler.declaration.kind === "projection") return undefined;
+    if (remembered !== undefined) return remembered;
+    const info = await consumerInfo(broker.jsm, home, durableName);
+    if (info?.config.metadata?.["eddy.kind"] !== "reaction") return undefined;
+    return { stream: home, createdMs, floor: info.ack_floor.stream_seq, above: [] };
+  }
+
+  async function windTo(seq: number): Promise<void> {
+    const reset = await broker.jsm.consumers.reset(home, durableName, seq);
+    if (reset.name !== durableName) throw new Error(`consumer ${durableName} was not reset`);
+  }
+
+  // Another instance that took over winds the consumer: this one sees a gap before it sees a refused batch.
+  async function holder(why: End): Promise<End> {
+    try {
+      const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
+      if (last === undefined) return "again"; // the ledger is gone, and nobody's
+      return decodeRecord(last.data).instance === instance ? "again" : "lost";
+    } catch (error) {
+      return error instanceof EddyError && error.code === "EDDY_LEDGER_UNREADABLE" ? "lost" : why;
+    }
+  }
+
+  async function entriesOf({ declaration }: Handler): Promise<Entries | undefined> {
+    return declaration.kind === "projection" ? await parts.openEntries(declaration) : undefined;
+  }
+
+  function makeScope(ledger: Ledger, entries: Entries | undefined): Scope {
+    const scope: Scope = {
       broker,
       around,
       defaults: parts.defaults,
       ledger,
-      committer,
-      ...(entries === undefined ? {} : { entries }),
+      committer: parts.committerOf(place.stream),
+      ...(entries === undefined ? {} : { entries: { ...entries, read: (key) => read(key) } }),
       handler: () => handler,
+      ensureStreams: parts.ensureStreams,
       explain: parts.explain,
       alive: () => ledger.held,
     };
+    // A store that does not answer is no fault of the event: it costs neither an attempt nor the order of its key.
+    const read = (key: string) =>
+      untilAnswered(scope, "EDDY_ENTRY_NOT_READ", async () => await entries?.read(key));
+    return scope;
   }
 
-  async function prepareConsumer(): Promise<void> {
-    const { declaration, file, version, name } = handler;
-    const deadlineMs = parseDuration(declaration.options.deadline) ?? parts.defaults.deadlineMs;
-    await ensureConsumer(broker.jsm, home, {
-      ...durable,
-      durable_name: durableName,
-      ack_policy: AckPolicy.All,
-      ack_wait: nanos(ackWaitMs(deadlineMs)),
-      max_ack_pending: maxAckPending,
-      filter_subject: filterOf(handler),
-      metadata: {
-        "eddy.handler": name,
-        "eddy.kind": declaration.kind,
-        "eddy.file": file,
-        "eddy.version": version,
-      },
-    });
+  const configOf = (of: Handler) =>
+    consumerConfig(broker.app, of, instance, parts.defaults.deadlineMs);
+
+  // Another filter changes what is delivered: the consumer is taken over anew, from the same position.
+  async function follow(before: Handler): Promise<void> {
+    if (life.state !== "running" || before === handler) return;
+    if (filterOf(before) !== filterOf(handler)) life.end("swap");
+    // Metadata only: the next start writes it again.
+    else await ensureConsumer(broker.jsm, home, configOf(handler)).catch(() => undefined);
   }
 
-  async function consume(
-    session: Session,
-    broken: (why: string) => void,
-  ): Promise<ConsumerMessages> {
-    const consumer = await broker.js.consumers.get(home, durableName);
-    const messages = await consumer.consume({
-      max_messages: 2_000,
-      expires: 5_000,
-      idle_heartbeat: 1_000,
-      abort_on_missing_resource: true,
-      callback: (message) => session.take(message),
-    });
-    void watch(messages, broken);
-    return messages;
-  }
-
-  async function watch(messages: ConsumerMessages, broken: (why: string) => void): Promise<void> {
-    void messages.closed().then((error) => {
-      if (error instanceof Error) broken(error.message);
-    });
-    for await (const status of messages.status()) {
-      if (isMissing(status)) broken(`its consumer is gone (${status.type})`);
-      else if (status.type === "heartbeats_missed" && status.count >= 3)
-        broken("no heartbeats from the server");
-    }
-  }
-
-  // Another instance has the ledger. It is left alone while it pulls.
   async function standBy(): Promise<void> {
     change({ state: "standby" });
     detail = "another instance of the app took the handler over";
     say("standby", detail);
-    for (let silent = 0; !stopping && silent < 3; ) {
-      await pause(1_000);
-      const info = await consumerInfo(broker.jsm, home, durableName).catch(() => null);
-      if (info !== null) silent = info === undefined || info.num_waiting === 0 ? silent + 1 : 0;
-    }
+    await untilNobodyPulls(broker, durableName, pause, () => stopping);
   }
 
   function pause(ms: number): Promise<void> {
@@ -280,36 +264,14 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
 
   function change(next: Life): void {
     life = next;
-    if (next.state !== "standby") {
-      detail = undefined;
-      if (next.state !== "starting") say(next.state);
-    }
+    if (next.state !== "standby") detail = undefined;
+    if (next.state === "running" || next.state === "stopped") say(next.state);
   }
 
   function say(state: HandlerState, text?: string): void {
     const { name, version } = handler;
     const more = text === undefined ? {} : { detail: text };
     around.report({ kind: "handler", handler: name, version, state, ...more });
-  }
-
-  const troubles = new Set<string>();
-
-  function trouble(code: string, message: string): void {
-    if (troubles.has(code)) return;
-    troubles.add(code);
-    around.report({ kind: "trouble", code, about: handler.name, message });
-  }
-
-  function mendedAll(): void {
-    for (const code of troubles) {
-      around.report({
-        kind: "mended",
-        code,
-        about: handler.name,
-        message: `${handler.name} runs again`,
-      });
-    }
-    troubles.clear();
   }
 
   return {
@@ -330,56 +292,32 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       const before = handler;
       handler = next;
       say(life.state);
-      if (life.state !== "running") return;
-      // Another filter changes what is delivered: the consumer must be taken over anew, from the same position.
-      if (filterOf(before) !== filterOf(next)) life.end();
-      else await prepareConsumer().catch(() => undefined); // metadata only: the next start writes it again
-    },
-    scope: () => (life.state === "running" ? life.scope : undefined),
-    takeAgain(job) {
-      if (life.state === "running") life.session.takeAgain(job);
+      await follow(before);
     },
     async raiseFloor(to) {
-      if (life.state !== "running") return;
-      const { floor, scope, session } = life;
+      if (life.state !== "running") return 0;
+      const { session, scope } = life;
       const info = await consumerInfo(broker.jsm, home, durableName);
-      if (
-        info?.num_pending !== 0 ||
-        session.inFlight > 0 ||
-        info.delivered.stream_seq > floor.lastDelivered
-      )
-        return;
-      floor.raise(to);
-      await new Promise<void>((resolve) => {
-        const onStored = () => {
-          floor.advance();
-          resolve();
-        };
-        scope.committer.submit({
-          ledger: scope.ledger,
-          settlement: {},
-          messages: [],
-          onStored,
-          onRefused: () => resolve(),
-        });
-        scope.committer.settled().then(resolve);
-      });
+      if (info === undefined || !session.raise(to, info)) return scope.ledger.input.floor;
+      await Promise.race([scope.committer.settled(), pauseAside(raiseMs)]);
+      const { input, lastSeq } = scope.ledger;
+      return Math.max(input.floor, place.stream === home ? Math.min(to, lastSeq - 1) : to);
     },
     get floor() {
-      return life.state === "running" ? life.floor.passed : 0;
+      return life.state === "running" ? life.scope.ledger.input.floor : 0;
     },
     async stop() {
       stopping = true;
       wake();
-      if (life.state === "running") life.end();
+      if (life.state === "running") life.end("stop");
       await loop;
       change({ state: "stopped" });
     },
   };
 }
 
-function filterOf({ declaration }: Handler): string {
-  return narrowestFilter(listOf(declaration.from).map((type) => type.type));
+function pauseAside(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
 function signal<T>() {
@@ -388,11 +326,4 @@ function signal<T>() {
     resolve = done;
   });
   return { promise, resolve: (value: T) => resolve(value) };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) =>
-    signal.addEventListener("abort", () => resolve(), { once: true }),
-  );
 }

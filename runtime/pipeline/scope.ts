@@ -29,6 +29,8 @@ export interface Scope {
   readonly entries?: Entries;
   /** The version that the next event meets. */
   handler(): Handler;
+  /** Makes the runtime's streams where they are gone. */
+  ensureStreams(): Promise<void>;
   /** A thrown thing as bounded facts, its stack in terms of the handler's source. */
   explain(thrown: unknown): ErrorFacts;
   /** False once the session is over: results that come later change nothing. */

@@ -1,32 +1,31 @@
 // The life of a handler's events while one instance holds its ledger: consumed, decoded, deduped, into lanes.
 // S1 Deliveries come with consumer sequences 1, 2, 3 …: on a gap somebody else pulled, and the session ends.
 // S2 An event meets the identity index before its lane, in stream order. S3 A session that is over settles nothing.
-import { listOf, parseDuration } from "../authoring/index.ts";
-import { headerBlock, type JsMsg } from "../broker/index.ts";
-import { validatorOf } from "../contracts/index.ts";
+// S4 Whatever a message or a declaration holds, nothing is thrown into the client's callback.
+import { parseDuration } from "../authoring/index.ts";
+import { type ConsumerInfo, headerBlock, type JsMsg } from "../broker/index.ts";
 import {
   type CloudEvent,
   decodeMessage,
   EddyError,
-  type Fault,
   keyOf,
   nameOf,
-  natsSubject,
   parseHeaderBlock,
-  typeTokens,
 } from "../events/index.ts";
 import { runAttempt } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed } from "./conclude.ts";
+import { ackWaitMs } from "./consume.ts";
+import { contractError, faultError, wantedSubjects } from "./contract.ts";
 import { entryKey } from "./fold.ts";
 import type { Identities } from "./identities/index-reader.ts";
 import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
+import { createQueue } from "./queue.ts";
 import type { Original } from "./retry/parcel.ts";
 import type { Job, Scope } from "./scope.ts";
 
 /** Handlers of one declaration that run side by side at most. */
 const laneWidth = 256;
-const waitingSwept = 4_096; // entries that were released are let go together: shifting each costs the square
 const progressMs = 200; // how long positions without an outcome may wait for their ledger record,
 const passedMax = 4_000; // and how many of them: well below what the server lets be un-acked
 
@@ -34,31 +33,36 @@ export interface Session {
   take(message: JsMsg): void;
   /** An event that comes back: a retry that is due, or a letter that is given back. */
   takeAgain(job: Job): void;
+  /** Moves the floor of a handler that has nothing in flight or unread up to a position; false where it has. */
+  raise(to: number, info: ConsumerInfo): boolean;
   /** Starts nothing any more, and waits until what runs is concluded. */
-  drained(): Promise<void>;
+  finished(): Promise<void>;
   /** What is in flight changes nothing any more. */
   end(): void;
   readonly inFlight: number;
+  /** Deliveries that have arrived. */
+  readonly received: number;
 }
 
 export interface SessionParts {
   readonly scope: Scope;
   readonly floor: Floor<JsMsg>;
   readonly identities: Identities;
-  readonly stream: string;
-  readonly onGap: (expected: number, got: number) => void;
+  /** The stream that is read, and when it was created: verdicts of another one of that name do not count. */
+  readonly input: { readonly stream: string; readonly createdMs: number };
+  readonly onGap: (due: number, got: number) => void;
 }
 
 export function startSession(parts: SessionParts): Session {
-  const { scope, floor, identities, stream } = parts;
+  const { scope, floor, identities } = parts;
+  const { stream, createdMs } = parts.input;
   const lanes = createLanes(laneWidth);
-  let waiting: { message: JsMsg; slot: number }[] = []; // for the identity index to catch up
-  let next = 0; // the first of them that still waits
-  let wanted = wantedSubjects(scope);
-  let expected = 1;
+  const waiting = createQueue<{ message: JsMsg; slot: number }>(); // for the identity index to catch up
+  let wanted = wantedSubjects(scope.handler());
+  let received = 0;
   let passed = 0; // positions without an outcome since the last ledger record
-  let deadSeen = 0; // conclusions under way outside of lanes
-  let drainWaiters: (() => void)[] = [];
+  let outsiders = 0; // conclusions under way outside of lanes
+  let finishers: (() => void)[] = [];
   const unlisten = identities.onProgress(release);
   const progress = setInterval(recordProgress, progressMs);
   const touch = setInterval(() => floor.oldest()?.working(), touchEveryMs(scope));
@@ -66,35 +70,33 @@ export function startSession(parts: SessionParts): Session {
   function take(message: JsMsg): void {
     if (!scope.alive()) return;
     const { deliverySequence, streamSequence } = message.info;
-    if (deliverySequence !== expected) {
-      parts.onGap(expected, deliverySequence);
+    if (deliverySequence !== received + 1) {
+      parts.onGap(received + 1, deliverySequence);
       return;
     }
-    expected++;
+    received++;
     const slot = floor.deliver(streamSequence, message);
     if (slot === undefined) {
       passed++;
       return;
     }
-    if (next < waiting.length || identities.passed < streamSequence)
+    if (waiting.size > 0 || identities.passedOf(createdMs) < streamSequence)
       waiting.push({ message, slot });
     else decode(message, slot);
   }
 
   function release(): void {
-    while (next < waiting.length && identities.passed >= (waiting[next]?.message.seq ?? 0)) {
-      const { message, slot } = waiting[next++] as { message: JsMsg; slot: number };
-      if (scope.alive()) decode(message, slot);
-    }
-    if (next === waiting.length || next >= waitingSwept) {
-      waiting = waiting.slice(next);
-      next = 0;
+    for (;;) {
+      const next = waiting.peek();
+      if (next === undefined || identities.passedOf(createdMs) < next.message.seq) return;
+      waiting.shift();
+      if (scope.alive()) decode(next.message, next.slot);
     }
   }
 
   function decode(message: JsMsg, slot: number): void {
     const { subject, seq } = message;
-    if (scope.handler().declaration.from !== wanted.from) wanted = wantedSubjects(scope);
+    if (scope.handler().declaration.from !== wanted.from) wanted = wantedSubjects(scope.handler());
     const type = wanted.types.get(subject.slice(0, subject.lastIndexOf(".")));
     if (type === undefined) {
       pass(slot);
@@ -116,7 +118,9 @@ export function startSession(parts: SessionParts): Session {
       dead(firstJob(original, slot), "undecodable", faultError(decoded.fault, original));
       return;
     }
-    dedupe(firstJob(original, slot, decoded.event), decoded.event, type);
+    // A fact: what a handler writes into it must not change how it is named afterwards.
+    const event = Object.freeze(decoded.event);
+    dedupe(firstJob(original, slot, event), event, type);
   }
 
   function dedupe(job: Job, event: CloudEvent, type: string): void {
@@ -134,7 +138,7 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function intoLane(job: Job, event: CloudEvent): void {
-    const broken = contractError(scope, event);
+    const broken = contractError(scope.handler(), event);
     if (broken !== undefined) {
       dead(job, "schema", broken);
       return;
@@ -155,7 +159,7 @@ export function startSession(parts: SessionParts): Session {
 
   function left(leave: () => void): void {
     leave();
-    if (lanes.occupied === 0) wakeDrained();
+    if (lanes.occupied === 0) wakeFinishers();
   }
 
   function firstJob(original: Original, slot: number, event?: CloudEvent): Job {
@@ -177,10 +181,10 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function outside(conclusion: Promise<void>): void {
-    deadSeen++;
+    outsiders++;
     void conclusion.finally(() => {
-      deadSeen--;
-      wakeDrained();
+      outsiders--;
+      wakeFinishers();
     });
   }
 
@@ -204,82 +208,56 @@ export function startSession(parts: SessionParts): Session {
 
   // The server learns of the floor only: one ack stands for all below it. A lost one is harmless.
   function settle(): void {
-    floor.advance()?.ack();
+    const reached = floor.advance();
+    if (scope.alive()) reached?.ack();
   }
 
-  function wakeDrained(): void {
-    if (lanes.occupied > 0 || deadSeen > 0) return;
-    const waiters = drainWaiters;
-    drainWaiters = [];
+  function wakeFinishers(): void {
+    if (lanes.occupied > 0 || outsiders > 0) return;
+    const waiters = finishers;
+    finishers = [];
     for (const wake of waiters) wake();
   }
 
   return {
     take,
     takeAgain(job) {
-      if (job.event === undefined) {
-        const text = "the message is no event any version could read";
-        dead(job, "undecodable", new EddyError("EDDY_EVENT_MALFORMED", text));
-        return;
-      }
-      intoLane(job, job.event);
+      if (job.event !== undefined) return intoLane(job, Object.freeze(job.event));
+      const text = "the message is no event any version could read";
+      dead(job, "undecodable", new EddyError("EDDY_EVENT_MALFORMED", text));
     },
-    drained() {
-      waiting = [];
-      next = 0;
+    raise(to, { num_pending: unread, delivered }) {
+      if (unread > 0 || floor.inFlight > 0 || delivered.stream_seq > floor.lastDelivered)
+        return false;
+      floor.raise(to);
+      passed++;
+      recordProgress();
+      return true;
+    },
+    finished() {
+      waiting.clear();
       lanes.clear();
-      if (lanes.occupied === 0 && deadSeen === 0) return Promise.resolve();
-      return new Promise((resolve) => drainWaiters.push(resolve));
+      if (lanes.occupied === 0 && outsiders === 0) return Promise.resolve();
+      return new Promise((resolve) => finishers.push(resolve));
     },
     end() {
       clearInterval(progress);
       clearInterval(touch);
       unlisten();
-      waiting = [];
-      next = 0;
+      waiting.clear();
       lanes.clear();
-      wakeDrained();
+      wakeFinishers();
     },
     get inFlight() {
       return floor.inFlight;
     },
+    get received() {
+      return received;
+    },
   };
-}
-
-/** How long the server waits for an ack: longer than any attempt may take. */
-export function ackWaitMs(scopeDeadlineMs: number): number {
-  return Math.max(60_000, 2 * scopeDeadlineMs + 30_000);
 }
 
 function touchEveryMs(scope: Scope): number {
   const { deadline } = scope.handler().declaration.options;
   return ackWaitMs(parseDuration(deadline) ?? scope.defaults.deadlineMs) / 2;
-}
-
-// Subject without its key token, to the type that it promises.
-function wantedSubjects(scope: Scope) {
-  const { from } = scope.handler().declaration;
-  const types = new Map(
-    listOf(from).map(({ type }) => [natsSubject("events", ...typeTokens(type)), type] as const),
-  );
-  return { from, types };
-}
-
-function contractError(scope: Scope, event: CloudEvent): EddyError | undefined {
-  const type = scope.handler().declaration.from.find((known) => known.type === event.type);
-  const wrong = type === undefined ? [] : validatorOf(type.schema)(event.data);
-  if (wrong.length === 0) return undefined;
-  return new EddyError(
-    "EDDY_DATA_INVALID",
-    `${scope.handler().name} cannot take ${nameOf(event)}: ${wrong.join("; ")}. Fix the producer or the schema, then give it back: eddy dead replay`,
-  );
-}
-
-function faultError(fault: Fault, { position, natsSubject: subject }: Original): EddyError {
-  const attribute = fault.attribute === undefined ? {} : { attribute: fault.attribute };
-  return new EddyError(
-    fault.code,
-    `the message at ${position.stream} ${position.seq} (${subject}) is no event: ${fault.message}`,
-    attribute,
-  );
 }

@@ -12,8 +12,9 @@ import {
 import { token } from "../events/index.ts";
 import type { Entries } from "../pipeline/index.ts";
 
-/** States kept in memory for each projection. */
-const rememberedMax = 10_000;
+/** States kept in memory for each projection: more than may be in flight (16,384 deliveries and 1,000 retries), so
+ * that no entry is forgotten before it is stored. */
+const rememberedMax = 20_000;
 const headroomBytes = 512;
 // A removed entry is a DEL marker that goes by itself; never a rollup purge, whose entries can come back after a crash.
 const tombstoneLines = "KV-Operation: DEL\r\nNats-TTL: 24h\r\n";
@@ -39,7 +40,8 @@ export async function openEntries(broker: Broker, projection: Projection): Promi
       const stored = await readMessage(broker.nc, config.name, {
         last_by_subj: entrySubject(name, key),
       });
-      const state = stored === undefined || isTombstone(stored) ? undefined : parse(stored.data);
+      const state =
+        stored === undefined || isTombstone(stored) ? undefined : parse(name, stored.data);
       remember(key, state);
       return state;
     },
@@ -70,8 +72,15 @@ function isTombstone(stored: { headers?: Uint8Array; data: Uint8Array }): boolea
   return stored.headers !== undefined && stored.data.byteLength === 0;
 }
 
-function parse(data: Uint8Array): unknown {
-  return JSON.parse(new TextDecoder().decode(data));
+function parse(projection: string, data: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(data));
+  } catch (cause) {
+    throw new Permanent(
+      `projection ${projection}: the entry that is stored is no JSON; somebody else wrote into its bucket`,
+      { cause },
+    );
+  }
 }
 
 function serialize(projection: string, key: string, state: unknown): Uint8Array {

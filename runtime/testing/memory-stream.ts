@@ -42,7 +42,7 @@ export class MemoryStream implements Harness {
       if (fact.kind === "log") this.logs.push(fact);
     },
     readEntry: async (projection, key) => this.#read(projection, key),
-    stopping: new AbortController().signal,
+    stopping: { over: false, cuts: new Set() },
   };
   #waiting: Waiting[] = [];
   #nowMs = Date.now();

@@ -60,7 +60,7 @@ export function assertOneEffectEach(
 }
 
 /** The entries' numbers (`data.n`) by CloudEvents subject, in stream order. */
-export function numbersBySubject(entries: readonly LogEntry[]): Map<string, number[]> {
+function numbersBySubject(entries: readonly LogEntry[]): Map<string, number[]> {
   const found = new Map<string, number[]>();
   for (const entry of entries) {
     const subject = entry.attributes.subject ?? "";

@@ -18,6 +18,7 @@ import {
   sameIdentity,
 } from "../../events/index.ts";
 import type { Report } from "../facts.ts";
+import { createQueue } from "../queue.ts";
 import type { Block } from "./blocks.ts";
 import { openCheckpoints } from "./checkpoints.ts";
 import { type Hash64, hashIdentity } from "./hash.ts";
@@ -30,7 +31,10 @@ export interface IdentityLimits {
 }
 
 export interface Identities {
-  readonly passed: number;
+  /** Up to where verdicts are known on the stream of that name that was created then. */
+  passedOf(createdMs: number): number;
+  /** Reads anew where the stream has been made anew since. */
+  follow(createdMs: number): void;
   /** The first sequence of the identity that this one repeats; 0 where it is the first itself. */
   repeatOf(seq: number): number;
   /** Calls back whenever `passed` has moved. */
@@ -42,10 +46,19 @@ export interface Identities {
 
 const blockEntries = 16_384;
 const upkeepEveryMs = 30_000;
+const askedMax = 64; // originals read at once: the server drops what waits in too large a crowd
 
+interface Identity {
+  readonly source: string;
+  readonly id: string;
+}
+
+/** A sequence whose verdict is open, or waits behind one. */
 interface Question {
   readonly seq: number;
   answered: boolean;
+  /** Whom it seems to repeat; absent where there is nothing to ask. */
+  readonly about?: { readonly identity: Identity; readonly hash: Hash64; readonly first: number };
 }
 
 export async function startIdentities(
@@ -65,7 +78,11 @@ export async function startIdentities(
   let passedMs = 0;
   let saved = 0; // covered by blocks
   let sinceSaved = 0;
-  let open: Question[] = []; // in stream order: what is being verified, and what waits behind it
+  const open = createQueue<Question>(); // in stream order: what is being verified, and what waits behind it
+  const unasked = createQueue<Question>();
+  let asked = 0;
+  let lastSeen = 0;
+  let saving = false;
   let telling = false;
   let stopped = false;
   let stopReading = async () => {};
@@ -77,11 +94,17 @@ export async function startIdentities(
 
   async function restart(): Promise<void> {
     const mine = ++life;
-    open = [];
+    open.clear();
+    unasked.clear();
+    asked = 0;
+    lastSeen = passed;
+    void stopReading().catch(() => {}); // gone with what broke
+    stopReading = async () => {};
     const info = await streamInfo(broker.jsm, stream);
     if (info === undefined) throw new Error(`stream ${stream} is not there`);
     const created = Date.parse(info.created);
-    if (created !== createdMs) await load(created);
+    if (created !== createdMs) await load(created, info.state.first_seq);
+    lastSeen = passed;
     forgetBelow(info.state.first_seq);
     stopReading = await readOrdered(broker, {
       stream,
@@ -114,13 +137,18 @@ export async function startIdentities(
     }
   }
 
-  async function load(created: number): Promise<void> {
+  function follow(created: number): void {
+    if (created > createdMs) void again("it was made anew");
+  }
+
+  async function load(created: number, firstSeq: number): Promise<void> {
     createdMs = created;
     window = createWindow(limits.countMax);
     repeats = new Map();
     ages = [];
     passed = 0;
-    const blocks = await checkpoints.load(created);
+    saved = 0;
+    const blocks = await checkpoints.load(created, firstSeq);
     let left = blocks.reduce((sum, block) => sum + block.distances.length, 0);
     for (const block of blocks) {
       left -= block.distances.length;
@@ -147,54 +175,63 @@ export async function startIdentities(
 
   function note(message: JsMsg): void {
     const { seq } = message;
-    if (seq <= passed || seq <= (open.at(-1)?.seq ?? 0)) return;
+    if (seq <= lastSeen) return;
+    lastSeen = seq;
     passedMs = message.info.timestampNanos / 1e6;
     const identity = peek(headerBlock(message), message.data);
     const key = identity === undefined ? undefined : hash(identity.source, identity.id);
     const first = key === undefined ? 0 : window.find(key);
-    if (key !== undefined && first !== 0 && first < seq) {
-      const question = { seq, answered: false };
+    if (identity !== undefined && key !== undefined && first !== 0 && first < seq) {
+      const question = { seq, answered: false, about: { identity, hash: key, first } };
       open.push(question);
-      void verify(question, message, key, first, life);
+      unasked.push(question);
+      ask();
       return;
     }
     if (key !== undefined && first === 0) window.add(key, seq); // else it stands there from an earlier read
-    sinceSaved++;
-    if (open.length > 0) open.push({ seq, answered: true });
-    else {
-      passed = seq;
-      progress();
-    }
-    if (sinceSaved >= blockEntries) void save();
+    if (open.size > 0) open.push({ seq, answered: true });
+    else move(seq);
   }
 
-  async function verify(
-    question: Question,
-    message: JsMsg,
-    key: Hash64,
-    first: number,
-    mine: number,
-  ) {
-    const verdict = await compare(message, first).catch(() => undefined);
-    if (mine !== life) return;
-    if (verdict === undefined) {
-      void again("an original could not be read");
-      return;
-    }
-    if (verdict) repeats.set(question.seq, first);
-    else window.add(key, question.seq);
-    question.answered = true;
-    sinceSaved++;
-    while (open[0]?.answered) passed = (open.shift() as Question).seq;
+  function move(to: number): void {
+    passed = to;
+    if (++sinceSaved >= blockEntries) void save();
     progress();
   }
 
-  async function compare(message: JsMsg, first: number): Promise<boolean> {
-    const event = eventOf(headerBlock(message), message.data);
-    const original = await readMessage(broker.nc, stream, { seq: first });
-    if (event === undefined || original === undefined) return false; // cut: nobody can tell, so it is handled
+  function ask(): void {
+    const mine = life;
+    while (asked < askedMax) {
+      const question = unasked.shift();
+      if (question === undefined) return;
+      asked++;
+      verdictOn(question).then(
+        (isRepeat) => {
+          if (mine === life) answer(question, isRepeat);
+        },
+        () => {
+          if (mine === life) void again("an original could not be read");
+        },
+      );
+    }
+  }
+
+  function answer(question: Question, isRepeat: boolean): void {
+    asked--;
+    const { seq, about } = question;
+    if (isRepeat && about !== undefined) repeats.set(seq, about.first);
+    else if (about !== undefined) window.add(about.hash, seq);
+    question.answered = true;
+    while (open.peek()?.answered) move((open.shift() as Question).seq);
+    ask();
+  }
+
+  async function verdictOn({ about }: Question): Promise<boolean> {
+    if (about === undefined) return false;
+    const original = await readMessage(broker.nc, stream, { seq: about.first });
+    if (original === undefined) return false; // cut: nobody can tell, so it is handled
     const found = eventOf(original.headers, original.data);
-    return found !== undefined && sameIdentity(found, event);
+    return found !== undefined && sameIdentity(found, about.identity);
   }
 
   // Once for all that one read from the socket brought: listeners cost more than the index itself.
@@ -219,7 +256,9 @@ export async function startIdentities(
     try {
       await save();
       const info = await streamInfo(broker.jsm, stream);
-      if (info === undefined || Date.parse(info.created) !== createdMs) return;
+      if (info === undefined) return;
+      follow(Date.parse(info.created));
+      if (Date.parse(info.created) !== createdMs) return;
       forgetBelow(info.state.first_seq);
       await checkpoints.cutBelow(info.state.first_seq);
       forgetOld(Date.now());
@@ -237,28 +276,40 @@ export async function startIdentities(
     ages = ages.slice(old);
   }
 
+  // Blocks are of bounded size and follow each other: after a failure the next round goes on at the same place.
   async function save(): Promise<void> {
-    if (passed <= saved || createdMs === 0) return;
-    const [from, to] = [saved + 1, passed];
-    saved = to;
+    if (saving || createdMs === 0) return;
+    saving = true;
+    const mine = createdMs;
     sinceSaved = 0;
-    ages.push({ seq: to, atMs: passedMs });
-    const found = [...repeats].filter(([seq]) => seq >= from && seq <= to);
-    const block = {
-      createdMs,
-      from,
-      to,
-      toMs: passedMs,
-      ...window.slice(from, to),
-      repeats: found,
-    };
-    await checkpoints.save(block);
+    try {
+      while (saved < passed && mine === createdMs) {
+        const from = saved + 1;
+        const to = Math.min(passed, saved + blockEntries);
+        const found = [...repeats].filter(([seq]) => seq >= from && seq <= to);
+        const identities = window.slice(from, to);
+        await checkpoints.save({
+          createdMs,
+          from,
+          to,
+          toMs: passedMs,
+          ...identities,
+          repeats: found,
+        });
+        if (mine !== createdMs) return; // made anew meanwhile
+        saved = to;
+        ages.push({ seq: to, atMs: passedMs });
+      }
+    } catch {
+      // derived: what is missing is read again at the next start, or saved in the next round
+    } finally {
+      saving = false;
+    }
   }
 
   return {
-    get passed() {
-      return passed;
-    },
+    passedOf: (created) => (created === createdMs ? passed : 0),
+    follow,
     repeatOf: (seq) => repeats.get(seq) ?? 0,
     onProgress(listener) {
       listeners.add(listener);
@@ -275,7 +326,7 @@ export async function startIdentities(
       life++;
       clearInterval(timer);
       await stopReading().catch(() => {});
-      await save().catch(() => {}); // what is missing is read again at the next start
+      await save();
     },
   };
 }
@@ -287,10 +338,7 @@ function eventOf(block: Uint8Array | undefined, data: Uint8Array): CloudEvent | 
 
 // Binary mode names its identity in two headers: enough to look it up. Whether the rest makes it an event is
 // asked only on a hit, by `compare`.
-function peek(
-  block: Uint8Array | undefined,
-  data: Uint8Array,
-): { readonly source: string; readonly id: string } | undefined {
+function peek(block: Uint8Array | undefined, data: Uint8Array): Identity | undefined {
   if (block === undefined) return eventOf(block, data);
   const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString("latin1");
   const id = decodeAttribute(headerText(text, "\r\nce-id: "));

@@ -5,7 +5,7 @@ import type { BatchMessage } from "../../broker/index.ts";
 import { type Counts, count, type Move } from "./counts.ts";
 import type { Floor } from "./floor.ts";
 import type { Place } from "./place.ts";
-import { encodeRecord, type LedgerRecord } from "./record.ts";
+import { decodeRecord, encodeRecord, type InputRecord, type LedgerRecord } from "./record.ts";
 
 /** What one finished event changes in its ledger. */
 export interface Settlement {
@@ -27,7 +27,9 @@ export interface Ledger {
   /** The next record was stored at this sequence. */
   stored(seq: number): void;
   /** Whether a record found in the stream is the one that `nextRecord` made last. */
-  isOwn(record: LedgerRecord): boolean;
+  isOwn(bytes: Uint8Array): boolean;
+  /** Floor and completed positions as they are stored: what is only in memory counts for nobody else. */
+  readonly input: InputRecord;
   /** Sequence of the last record known. */
   readonly lastSeq: number;
   /** Called by the committer: another instance has it. */
@@ -52,6 +54,8 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
   const counts: Counts = { ...record.counts };
   let commit = record.commit + 1;
   let lastSeq = start.seq;
+  let stored = input;
+  let next = input;
   let held = true;
   return {
     place: start.place,
@@ -64,20 +68,34 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
       if (slot !== undefined) floor.exclude(slot);
       if (move !== undefined) count(counts, move, -1);
     },
-    nextRecord: () => ({
-      natsSubject: start.place.ledger,
-      headerLines: "",
-      data: encodeRecord({ ...record, commit, counts, inputs: [{ ...input, ...floor.read() }] }),
-      expectedSeq: lastSeq,
-    }),
+    nextRecord() {
+      next = { ...input, ...floor.read() };
+      return {
+        natsSubject: start.place.ledger,
+        headerLines: "",
+        data: encodeRecord({ ...record, commit, counts, inputs: [next] }),
+        expectedSeq: lastSeq,
+      };
+    },
     stored(seq) {
       lastSeq = seq;
+      stored = next;
       commit++;
     },
-    isOwn: (found) =>
-      found.instance === record.instance && found.epoch === record.epoch && found.commit === commit,
+    isOwn(bytes) {
+      try {
+        const found = decodeRecord(bytes);
+        const { instance, epoch } = record;
+        return found.instance === instance && found.epoch === epoch && found.commit === commit;
+      } catch {
+        return false; // a newer runtime wrote it: another holder
+      }
+    },
     get lastSeq() {
       return lastSeq;
+    },
+    get input() {
+      return stored;
     },
     lose() {
       if (!held) return;

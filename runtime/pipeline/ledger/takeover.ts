@@ -22,21 +22,27 @@ export interface Taken {
   readonly missed?: { readonly from: number; readonly to: number };
 }
 
+export interface Taking {
+  readonly place: Place;
+  /** The stream that the handler reads. */
+  readonly input: string;
+  readonly instance: string;
+  /** Where a handler begins that has never run. */
+  readonly start: Start;
+  /** What is known of one whose ledger is gone: by this process, or from the durable that it left. */
+  earlier(createdMs: number): Promise<InputRecord | undefined>;
+}
+
 /** Appends an epoch record with the fence and gives back what it holds. */
-export async function takeOver(
-  broker: Broker,
-  place: Place,
-  input: string,
-  start: Start,
-  instance: string,
-): Promise<Taken> {
+export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
+  const { place, input } = taking;
   for (let tries = 0; tries < 20; tries++) {
     const info = await streamInfo(broker.jsm, input);
     if (info === undefined)
       throw new EddyError("EDDY_STREAM_MISSING", `stream ${input} is not there`);
     const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
     const before = last === undefined ? undefined : decodeRecord(last.data);
-    const { record, missed } = await nextEpoch(broker, info, before, start, instance);
+    const { record, missed } = await nextEpoch(broker, info, before, taking);
     const result = await storeBatch(
       broker.nc,
       [
@@ -70,13 +76,16 @@ async function nextEpoch(
   broker: Broker,
   info: StreamInfo,
   before: LedgerRecord | undefined,
-  start: Start,
-  instance: string,
+  { start, instance, earlier }: Taking,
 ): Promise<{ record: LedgerRecord; missed?: { from: number; to: number } }> {
   const createdMs = Date.parse(info.created);
   const stream = info.config.name;
-  const known = before?.inputs.find((i) => i.stream === stream && i.createdMs === createdMs);
-  const floor = known?.floor ?? (before === undefined ? await firstFloor(broker, info, start) : 0);
+  const last = before === undefined ? await earlier(createdMs) : undefined;
+  const inputs = before?.inputs ?? (last === undefined ? [] : [last]);
+  const known = inputs.find((i) => i.stream === stream && i.createdMs === createdMs);
+  // A stream that was made anew is read from its first event by whoever read the old one.
+  const anew = inputs.length > 0 ? "first" : start;
+  const floor = known?.floor ?? (await firstFloor(broker, info, anew));
   const gone = info.state.first_seq - 1;
   const input: InputRecord = {
     stream,

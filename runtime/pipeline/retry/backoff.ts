@@ -1,5 +1,6 @@
 // When the next attempt is due, and storing it on its backoff subject as a message schedule (ADR-51).
-// S1 One schedule a subject: storing the same attempt again replaces it.
+// S1 One schedule a subject, and a subject for each attempt: storing the same attempt again replaces it, but what a
+// zombie stores of an earlier one leaves the later one alone.
 
 import { RetryAfter } from "../../authoring/index.ts";
 import type { Broker } from "../../broker/index.ts";
@@ -15,6 +16,9 @@ export interface Backoff {
   readonly jitter: number;
 }
 
+/** A schedule has to have a date that the server can read; nobody waits for longer. */
+const delayMsMax = 365 * 86_400_000;
+
 /** When the attempt after a failed one is due; undefined where no attempt is left. */
 export function nextDue(
   backoff: Backoff,
@@ -25,13 +29,16 @@ export function nextDue(
 ): Date | undefined {
   const delayMs = backoff.delaysMs[failedAttempt - 1];
   if (delayMs === undefined) return undefined;
-  if (cause instanceof RetryAfter) return new Date(Math.max(nowMs, cause.at.getTime()));
-  return new Date(nowMs + delayMs * (1 + backoff.jitter * (2 * random - 1)));
+  const jitterMs = delayMs * backoff.jitter * (2 * random - 1);
+  const atMs = cause instanceof RetryAfter ? cause.at.getTime() : nowMs + delayMs + jitterMs;
+  return new Date(Math.min(Math.max(nowMs, atMs || 0), nowMs + delayMsMax));
 }
 
+/** Where a schedule stands, and below it what is too large for the parcel; of a letter given back only the latter. */
 export function retrySubject(app: string, parcel: Parcel): string {
   const { stream, seq } = parcel.original.position;
-  return `${natsSubject("retry", token(app), token(parcel.handler), token(stream))}.${seq}`;
+  const run = parcel.letter === undefined ? `${parcel.next}` : `letter-${parcel.letter}`;
+  return `${natsSubject("retry", token(app), token(parcel.handler), token(stream))}.${seq}.${run}`;
 }
 
 export function dueSubject(app: string, handler: string): string {

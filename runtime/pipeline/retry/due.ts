@@ -1,17 +1,16 @@
-// What comes back: retries that are due and letters that were given back. One consumer for all handlers of the app.
-// Whether an event may run again is decided by its standing alone, so nothing here runs twice or is lost.
+// What comes back to one handler: retries that are due and letters that were given back, read by a consumer of the
+// handler's own while it runs. So what a handler left that is gone, or runs elsewhere, holds up nobody.
 // Q1 A message leaves the RETRY stream only after what it led to is stored. Q2 One run of an event at a time.
 import {
   AckPolicy,
-  type Broker,
-  type ConsumerMessages,
-  deadStream,
+  type DurableRead,
   durable,
   ensureConsumer,
-  isMissing,
   type JsMsg,
   nanos,
+  readDurable,
   readMessage,
+  removeMessage,
   retryStream,
 } from "../../broker/index.ts";
 import {
@@ -19,235 +18,182 @@ import {
   describeThrown,
   EddyError,
   keyOf,
-  natsSubject,
   parseHeaderBlock,
-  token,
 } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
-import type { Report } from "../facts.ts";
-import type { Runner } from "../runner.ts";
+import { consumerName } from "../ledger/place.ts";
 import type { Job, Scope } from "../scope.ts";
-import { retrySubject } from "./backoff.ts";
-import { letterSubject, removeLetter } from "./letters.ts";
-import type { Parcel } from "./parcel.ts";
-import { readStanding, type Standing } from "./standing.ts";
-import { dropAside, openParcel } from "./store.ts";
+import { dueSubject, retrySubject } from "./backoff.ts";
+import { judge } from "./judge.ts";
+import { letterThere, removeLetter } from "./letters.ts";
+import { decodeParcel, type Parcel } from "./parcel.ts";
+import { readStanding } from "./standing.ts";
+import { dropAside, wholeParcel } from "./store.ts";
 
 export interface DueReader {
-  stop(): Promise<void>;
+  /** Reads no more; what is in flight may still be concluded. */
+  stop(): void;
+  /** Gives back to the server what was not concluded. */
+  end(): void;
+}
+
+export interface DueParts {
+  readonly scope: Scope;
+  /** All positions up to here are completed and stored. */
+  readonly floor: () => number;
+  readonly takeAgain: (job: Job) => void;
 }
 
 const ackWaitMs = 60_000;
 const laterMs = 1_000;
-const notHereMs = 5_000;
+const againMs = 500;
 
-/** What to do with an event that comes back. */
-export type Judgement = "run" | "stale" | "later" | "uncertain";
-
-/** Pure: from the event's standing to what becomes of its return. */
-export function judge(o: {
-  readonly parcel: Pick<Parcel, "next" | "letter" | "packedMs">;
-  readonly standing: Standing | undefined;
-  /** The letter that was given back is still there. */
-  readonly letterThere: boolean;
-  /** The origin's position was completed before the standing was read. */
-  readonly passed: boolean;
-  readonly nowMs: number;
-  readonly retentionMs: number;
-}): Judgement {
-  const { parcel, standing } = o;
-  if (parcel.letter !== undefined) {
-    const dead = standing === undefined || standing.kind === "dead"; // standings are cut, letters are kept
-    return dead && o.letterThere ? "run" : "stale";
-  }
-  if (standing !== undefined) {
-    return standing.kind === "waiting" && standing.attempt === parcel.next ? "run" : "stale";
-  }
-  if (!o.passed) return "later"; // its first attempt is still under way, here or after a crash
-  return o.nowMs - parcel.packedMs < o.retentionMs ? "stale" : "uncertain";
-}
-
-export async function startDue(
-  broker: Broker,
-  runnerOf: (handler: string) => Runner | undefined,
-  report: Report,
-): Promise<DueReader> {
-  const durableName = `${token(broker.app)}_due`;
-  const inFlight = new Map<string, { readonly message: JsMsg; readonly scope: Scope }>();
-  let stopping = false;
-  let messages: ConsumerMessages | undefined;
-  let ended = () => {};
-  const loop = run();
+/** Starts to read, and keeps at it until it is stopped. */
+export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
+  const { broker } = scope;
+  const { name } = scope.handler();
+  const durableName = consumerName(broker.app, name);
+  const inFlight = new Map<number, JsMsg>(); // by the origin's sequence
+  let read: DurableRead | undefined;
+  let stopped = false;
   const keepAlive = setInterval(() => {
-    for (const { message } of inFlight.values()) message.working();
+    for (const message of inFlight.values()) message.working();
   }, ackWaitMs / 3);
-  // A session that ends takes its jobs with it; their messages come again.
-  const sweep = setInterval(() => {
-    for (const [name, { message, scope }] of inFlight) {
-      if (scope.alive()) continue;
-      inFlight.delete(name);
-      message.nak(laterMs);
-    }
-  }, laterMs);
+  void run();
 
   async function run(): Promise<void> {
-    let said = false;
-    const about = `retries of ${broker.app}`;
-    while (!stopping) {
-      const over = new Promise<void>((resolve) => {
-        ended = resolve;
-      });
+    for (let said = false; !stopped; ) {
       try {
-        await ensureConsumer(broker.jsm, retryStream, {
-          ...durable,
-          durable_name: durableName,
-          ack_policy: AckPolicy.Explicit,
-          ack_wait: nanos(ackWaitMs),
-          max_ack_pending: 1_000,
-          filter_subject: `${natsSubject("due", token(broker.app))}.>`,
-        });
-        messages = await consume();
-        if (said)
-          report({
-            kind: "mended",
-            code: "EDDY_DUE_BROKEN",
-            about,
-            message: "retries are read again",
-          });
+        read = await open();
+        if (stopped) return read.stop();
+        if (said) say("mended", "they are read again");
         said = false;
-        await over;
-        messages.stop();
+        await read.broken;
+        read.stop();
       } catch (error) {
-        if (!said) {
-          const message = `retries cannot be read: ${describeThrown(error).message}; it is tried again`;
-          report({ kind: "trouble", code: "EDDY_DUE_BROKEN", about, message });
-          said = true;
-        }
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        if (stopped) return;
+        if (!said) say("trouble", `${describeThrown(error).message}; it is tried again`);
+        said = true;
+        await scope.ensureStreams().catch(() => {}); // it may be gone; the next try says what else it is
+        await new Promise((resolve) => setTimeout(resolve, againMs));
       }
     }
   }
 
-  async function consume(): Promise<ConsumerMessages> {
-    const consumer = await broker.js.consumers.get(retryStream, durableName);
-    const opened = await consumer.consume({
-      max_messages: 500,
-      expires: 5_000,
-      idle_heartbeat: 1_000,
-      abort_on_missing_resource: true,
-      callback: (message) => {
-        void receive(message).catch(() => message.nak(laterMs)); // the server did not answer: ask again
-      },
-    });
-    void watch(opened);
-    return opened;
+  function say(kind: "trouble" | "mended", text: string, code = "EDDY_DUE_BROKEN"): void {
+    const about = `retries of ${name}`;
+    scope.around.report({ kind, code, about, message: `${about}: ${text}` });
   }
 
-  async function watch(opened: ConsumerMessages): Promise<void> {
-    void opened.closed().then(() => ended());
-    for await (const status of opened.status()) {
-      if (isMissing(status) || (status.type === "heartbeats_missed" && status.count >= 3)) ended();
-    }
+  async function open(): Promise<DurableRead> {
+    await ensureConsumer(broker.jsm, retryStream, {
+      ...durable,
+      durable_name: durableName,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(ackWaitMs),
+      max_ack_pending: 1_000,
+      filter_subject: dueSubject(broker.app, name),
+    });
+    return await readDurable(broker, retryStream, durableName, (message) => {
+      receive(message).catch(() => later(message)); // the server did not answer: ask again
+    });
+  }
+
+  function later(message: JsMsg): void {
+    if (!broker.nc.isClosed()) message.nak(laterMs);
   }
 
   async function receive(message: JsMsg): Promise<void> {
-    const parcel = await openParcel(
-      broker,
-      retryStream,
-      (p) => retrySubject(broker.app, p),
-      message.data,
-    );
+    const parcel = decodeParcel(message.data);
     if (parcel === undefined) {
       const text = `${message.subject} (${retryStream} ${message.seq}) holds no event of ours; it is dropped`;
-      report({
-        kind: "trouble",
-        code: "EDDY_DUE_UNREADABLE",
-        about: message.subject,
-        message: text,
-      });
-      message.ack();
-      return;
+      say("trouble", text, "EDDY_DUE_UNREADABLE");
+      return message.ack();
     }
-    const runner = runnerOf(parcel.handler);
-    const scope = runner?.scope();
-    const { stream, seq } = parcel.original.position;
-    const name = `${parcel.handler} ${stream} ${seq}`;
-    if (runner === undefined || scope === undefined) return message.nak(notHereMs);
-    if (inFlight.has(name)) return message.nak(laterMs);
-    inFlight.set(name, { message, scope });
-    const free = () => inFlight.delete(name);
+    const { seq } = parcel.original.position;
+    if (stopped || inFlight.has(seq)) return later(message);
+    inFlight.set(seq, message);
     try {
-      await handOn(message, parcel, runner, scope, free);
+      await handOn(message, parcel);
     } catch (error) {
-      free();
+      inFlight.delete(seq);
       throw error;
     }
   }
 
-  async function handOn(
-    message: JsMsg,
-    parcel: Parcel,
-    runner: Runner,
-    scope: Scope,
-    free: () => void,
-  ) {
-    const passed = runner.floor >= parcel.original.position.seq;
-    const standing = await readStanding(broker.nc, runner.place, parcel.original.position);
-    const judgement = judge({
+  async function handOn(message: JsMsg, parcel: Parcel): Promise<void> {
+    const { position } = parcel.original;
+    const judgement = await judged(parcel);
+    switch (judgement) {
+      case "later":
+        inFlight.delete(position.seq);
+        return later(message);
+      case "stale":
+        await remove(message, parcel);
+        return;
+      case "uncertain":
+        return await concludeDead(scope, jobOf(message, parcel), "uncertain", uncertain(parcel));
+      case "run": {
+        const whole = await wholeParcel(broker, retryStream, parcel, asideOf(parcel));
+        if (whole !== undefined) return takeAgain(jobOf(message, parcel, whole));
+        return await concludeDead(scope, jobOf(message, parcel), "undecodable", gone(parcel));
+      }
+    }
+  }
+
+  async function judged(parcel: Parcel) {
+    const { letter, original } = parcel;
+    const passed = floor() >= original.position.seq; // before the standing is read
+    const standing = await readStanding(broker.nc, scope.ledger.place, original.position);
+    const isLetter = letter !== undefined;
+    return judge({
       parcel,
       standing,
-      letterThere: parcel.letter !== undefined && (await letterThere(parcel)),
       passed,
+      letterThere: isLetter && (await letterThere(broker, parcel, letter)),
+      originThere: isLetter && standing === undefined && (await originThere(parcel)),
       nowMs: Date.now(),
       retentionMs: scope.defaults.retentionMs,
     });
-    const job = makeJob(parcel, scope, () => {
-      void remove(message, parcel).finally(free);
-    });
-    switch (judgement) {
-      case "run":
-        runner.takeAgain(job);
-        return;
-      case "uncertain":
-        return await concludeDead(scope, job, "uncertain", uncertain(parcel));
-      case "later":
-        message.nak(laterMs);
-        free();
-        return;
-      case "stale":
-        await remove(message, parcel, standing?.kind === "done");
-        free();
-    }
   }
 
-  async function letterThere(parcel: Parcel): Promise<boolean> {
-    const letter = await readMessage(broker.nc, deadStream, { seq: parcel.letter ?? 0 });
-    return letter?.natsSubject === letterSubject(broker.app, parcel);
+  async function originThere({ original: { position, natsSubject } }: Parcel): Promise<boolean> {
+    const found = await readMessage(broker.nc, position.stream, { seq: position.seq });
+    return found?.natsSubject === natsSubject;
   }
 
-  async function remove(
-    message: JsMsg,
-    parcel: Parcel,
-    withLetter = parcel.letter !== undefined,
-  ): Promise<void> {
-    if (parcel.letter !== undefined && withLetter && (await letterThere(parcel))) {
-      await removeLetter(broker, parcel);
+  const asideOf = (parcel: Parcel) => retrySubject(broker.app, parcel);
+
+  // The message goes last: whatever is missed before is done when it comes again.
+  async function remove(message: JsMsg, parcel: Parcel): Promise<void> {
+    const { letter } = parcel;
+    if (letter !== undefined && (await letterThere(broker, parcel, letter))) {
+      await removeLetter(broker, parcel, letter);
     }
+    await dropAside(broker, retryStream, parcel, asideOf(parcel));
+    await removeMessage(broker.nc, retryStream, message.seq);
     message.ack();
-    await broker.jsm.streams.deleteMessage(retryStream, message.seq, false).catch(() => false); // gone already
-    if (parcel.original.data.byteLength > broker.maxPayloadBytes / 2) {
-      await dropAside(broker, retryStream, retrySubject(broker.app, parcel)).catch(() => undefined);
-    }
+    inFlight.delete(parcel.original.position.seq);
+  }
+
+  function jobOf(message: JsMsg, parcel: Parcel, whole = parcel): Job {
+    return makeJob(whole, scope, () => {
+      remove(message, parcel).catch(() => {
+        inFlight.delete(parcel.original.position.seq);
+        later(message);
+      });
+    });
   }
 
   return {
-    async stop() {
-      stopping = true;
+    stop() {
+      stopped = true;
+      read?.stop();
+    },
+    end() {
       clearInterval(keepAlive);
-      clearInterval(sweep);
-      messages?.stop();
-      ended();
-      await loop;
+      if (!broker.nc.isClosed()) for (const message of inFlight.values()) message.nak();
+      inFlight.clear();
     },
   };
 }
@@ -273,5 +219,13 @@ function uncertain(parcel: Parcel): EddyError {
     "EDDY_RETRY_UNCERTAIN",
     `the event waited for attempt ${parcel.next} for longer than home.retention, so the record that tells whether it ` +
       "was done meanwhile is gone. Look whether its effect is there; then give it back or discard it",
+  );
+}
+
+function gone({ original: { position } }: Parcel): EddyError {
+  return new EddyError(
+    "EDDY_PARCEL_INCOMPLETE",
+    `the data that was stored beside the waiting event is gone from ${retryStream}. ` +
+      `The original is ${position.stream} ${position.seq}, where the log still has it`,
   );
 }

@@ -1,12 +1,13 @@
 // Dead letters: stored by the pipeline, read, given back or discarded by an operator.
 // L1 A letter is stored before the ledger says that its event is dead. L2 One letter an event and handler.
-// L3 A letter goes when its event has another standing: handled by a replay, waiting again, or discarded.
+// L3 A letter goes when its event has another standing: handled by a replay, waiting again, or discarded. It goes by
+// its sequence: a letter that replaced it in the meantime stays.
 import { type Broker, deadStream, readAll, readMessage, streamInfo } from "../../broker/index.ts";
 import { natsSubject, parseHeaderBlock, token } from "../../events/index.ts";
 import type { DeadReason } from "../outcome.ts";
 import { giveBack } from "./backoff.ts";
 import { decodeParcel, type ErrorFacts, type Parcel } from "./parcel.ts";
-import { dropAside, openParcel, storeParcel } from "./store.ts";
+import { storeParcel, wholeParcel } from "./store.ts";
 
 /** A dead letter as an operator sees it. */
 export interface Letter {
@@ -41,7 +42,7 @@ export interface Letter {
   readonly data: Uint8Array;
 }
 
-export function letterSubject(app: string, parcel: Parcel): string {
+function letterSubject(app: string, parcel: Parcel): string {
   const { stream, seq } = parcel.original.position;
   return `${natsSubject("dead", token(app), token(parcel.handler), token(stream))}.${seq}`;
 }
@@ -75,14 +76,16 @@ export async function listLetters(
 /** One letter with the original's whole data, or undefined where it is not there. */
 export async function readLetter(broker: Broker, letter: number): Promise<Letter | undefined> {
   const parcel = await openLetter(broker, letter);
-  return parcel === undefined ? undefined : asLetter(letter, parcel);
+  if (parcel === undefined) return undefined;
+  return asLetter(letter, (await wholeLetter(broker, parcel)) ?? parcel);
 }
 
 /** Gives a letter's event back to the handler that failed, under its own identity. */
 export async function replayLetter(broker: Broker, letter: number): Promise<"given back" | "gone"> {
   const parcel = await openLetter(broker, letter);
-  if (parcel === undefined) return "gone";
-  const { death: _, ...alive } = parcel;
+  const whole = parcel && (await wholeLetter(broker, parcel));
+  if (whole === undefined) return "gone";
+  const { death: _, ...alive } = whole;
   await giveBack(broker, { ...alive, letter, next: 1, packedMs: Date.now() });
   return "given back";
 }
@@ -91,28 +94,37 @@ export async function replayLetter(broker: Broker, letter: number): Promise<"giv
 export async function discardLetter(broker: Broker, letter: number): Promise<"discarded" | "gone"> {
   const parcel = await openLetter(broker, letter);
   if (parcel === undefined) return "gone";
-  await removeLetter(broker, parcel);
+  await removeLetter(broker, parcel, letter);
   return "discarded";
 }
 
-/** Removes the letter of an event, where there is one. */
-export async function removeLetter(broker: Broker, parcel: Parcel): Promise<void> {
+/** Whether this letter of the parcel's event is still there. */
+export async function letterThere(
+  broker: Broker,
+  parcel: Parcel,
+  letter: number,
+): Promise<boolean> {
+  const found = await readMessage(broker.nc, deadStream, { seq: letter });
+  return found?.natsSubject === letterSubject(broker.app, parcel);
+}
+
+/** Removes this letter of the parcel's event, where it is there. */
+export async function removeLetter(broker: Broker, parcel: Parcel, letter: number): Promise<void> {
   const subject = letterSubject(broker.app, parcel);
-  await broker.jsm.streams.purge(deadStream, { filter: subject });
-  await dropAside(broker, deadStream, subject);
+  await broker.jsm.streams.purge(deadStream, { filter: `${subject}.>`, seq: letter });
+  await broker.jsm.streams.purge(deadStream, { filter: subject, seq: letter + 1 });
 }
 
 async function openLetter(broker: Broker, letter: number): Promise<Parcel | undefined> {
   const message = await readMessage(broker.nc, deadStream, { seq: letter });
   const root = `${natsSubject("dead", token(broker.app))}.`;
   if (message === undefined || !message.natsSubject.startsWith(root)) return undefined;
-  const parcel = await openParcel(
-    broker,
-    deadStream,
-    (p) => letterSubject(broker.app, p),
-    message.data,
-  );
+  const parcel = decodeParcel(message.data);
   return parcel?.death === undefined ? undefined : parcel;
+}
+
+function wholeLetter(broker: Broker, parcel: Parcel): Promise<Parcel | undefined> {
+  return wholeParcel(broker, deadStream, parcel, letterSubject(broker.app, parcel));
 }
 
 function asLetter(letter: number, parcel: Parcel): Letter | undefined {

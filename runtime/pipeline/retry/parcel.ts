@@ -51,11 +51,11 @@ export interface Parcel {
       readonly key: string;
     };
   };
-  /** True where the original's data is stored beside the parcel, being too large to travel in it. */
-  readonly apart?: boolean;
+  /** In how many pieces the original's headers and data are stored beside the parcel, being too large for it. */
+  readonly apart?: number;
 }
 
-export const attemptsMax = 40;
+const attemptsMax = 40;
 const messageCharsMax = 2_000;
 const stackCharsMax = 8_000;
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RetryAfter } from "../../authoring/index.ts";
-import { nextDue } from "./backoff.ts";
-import { judge } from "./due.ts";
+import { nextDue, retrySubject } from "./backoff.ts";
+import { judge } from "./judge.ts";
 import { decodeParcel, encodeParcel, type Parcel } from "./parcel.ts";
 
 const backoff = { delaysMs: [1_000, 5_000], jitter: 0.2 };
@@ -28,6 +28,7 @@ const base = {
   standing: undefined,
   letterThere: false,
   passed: true,
+  originThere: false,
   nowMs: 1_000_000,
   retentionMs: 500_000,
 } as const;
@@ -61,6 +62,34 @@ test("a letter that is given back runs as long as it is there and its event is d
   assert.equal(at(false, { kind: "dead" }), "stale");
   assert.equal(at(true, { kind: "done" }), "stale");
   assert.equal(at(true, { kind: "waiting", attempt: 2 }), "stale");
+});
+
+test("P2: a letter that a crash left of an event that was handled afterwards runs nothing", () => {
+  const parcel = { next: 1, packedMs: 999_000, letter: 7 };
+  const left = { ...base, parcel, letterThere: true, originThere: true };
+  assert.equal(judge(left), "stale");
+  assert.equal(judge({ ...left, passed: false }), "later");
+});
+
+test("P1: a zombie's schedule of an earlier attempt leaves the later one alone", () => {
+  const original = {
+    position: { stream: "EVENTS", seq: 9 },
+    natsSubject: "",
+    timeMs: 1,
+    data: Uint8Array.of(),
+  };
+  const parcel = { handler: "h", original, attempts: [], packedMs: 1 };
+  assert.notEqual(
+    retrySubject("app", { ...parcel, next: 2 }),
+    retrySubject("app", { ...parcel, next: 3 }),
+  );
+});
+
+test("a wait that no date can hold is cut to one that the server can read", () => {
+  const never = Object.assign(new RetryAfter("1s"), { at: new Date(Number.NaN) });
+  assert.equal(nextDue(backoff, 1, never, 5_000, 0.5)?.getTime(), 5_000);
+  const long = nextDue({ delaysMs: [1e20], jitter: 0 }, 1, new Error(), 0, 0.5);
+  assert.match(long?.toISOString() ?? "", /^\d{4}-/);
 });
 
 test("a parcel keeps the original byte for byte, and bytes that are none are undefined", () => {

@@ -1,0 +1,90 @@
+// A handler's durable consumer on the home stream: what it is to be, and whether this instance is its only puller.
+// C1 The consumer says which instance pulls it; the ledger says who may. C2 What the server counts as delivered has
+// arrived here: else somebody else has it, and nobody would get it before the ack wait is over.
+import { type Handler, listOf, parseDuration } from "../authoring/index.ts";
+import { AckPolicy, type Broker, consumerInfo, durable, nanos } from "../broker/index.ts";
+import { narrowestFilter } from "../events/index.ts";
+import { consumerName } from "./ledger/place.ts";
+
+/** Un-acked deliveries that the server lets a handler have: the bound on what is in flight. */
+const maxAckPending = 16_384;
+const lookEveryMs = 2_000;
+
+/** Two handlers with the same filter are served by the same consumer. */
+export function filterOf({ declaration }: Handler): string {
+  return narrowestFilter(listOf(declaration.from).map((type) => type.type));
+}
+
+export function consumerConfig(
+  app: string,
+  handler: Handler,
+  instance: string,
+  defaultDeadlineMs: number,
+) {
+  const { declaration, file, version, name } = handler;
+  const deadlineMs = parseDuration(declaration.options.deadline) ?? defaultDeadlineMs;
+  return {
+    ...durable,
+    durable_name: consumerName(app, name),
+    ack_policy: AckPolicy.All,
+    ack_wait: nanos(ackWaitMs(deadlineMs)),
+    max_ack_pending: maxAckPending,
+    filter_subject: filterOf(handler),
+    metadata: {
+      "eddy.handler": name,
+      "eddy.kind": declaration.kind,
+      "eddy.file": file,
+      "eddy.version": version,
+      "eddy.instance": instance,
+    },
+  };
+}
+
+/** How long the server waits for an ack: longer than any attempt may take. */
+export function ackWaitMs(deadlineMs: number): number {
+  return Math.max(60_000, 2 * deadlineMs + 30_000);
+}
+
+export interface Watched {
+  readonly broker: Broker;
+  readonly name: string;
+  readonly instance: string;
+  /** Deliveries that have arrived here since the consumer was wound. */
+  readonly received: () => number;
+  readonly onForeign: (why: string) => void;
+}
+
+/** Looks now and then whether somebody else pulls. Returns what ends it. */
+export function watchPullers({ broker, name, instance, received, onForeign }: Watched): () => void {
+  let before = -1; // what had arrived when more, or less, was delivered
+  const look = async () => {
+    const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => undefined);
+    if (info === undefined) return; // gone or not answered: the reader notices by itself
+    const puller = info.config.metadata?.["eddy.instance"];
+    if (puller !== instance) return onForeign("another instance pulls its consumer");
+    const { consumer_seq: delivered } = info.delivered;
+    const arrived = received();
+    if (delivered !== arrived && arrived === before)
+      onForeign(`${delivered} events were delivered, but ${arrived} came here`);
+    before = delivered === arrived ? -1 : arrived;
+  };
+  const timer = setInterval(() => void look(), lookEveryMs);
+  return () => clearInterval(timer);
+}
+
+const standbyLookMs = 1_000;
+const silentLooks = 3; // one alone may fall between two pulls
+
+/** Resolves once nobody pulls the consumer any more, or `stopped` says so. Whoever pulls is left alone. */
+export async function untilNobodyPulls(
+  broker: Broker,
+  name: string,
+  pause: (ms: number) => Promise<void>,
+  stopped: () => boolean,
+): Promise<void> {
+  for (let silent = 0; !stopped() && silent < silentLooks; ) {
+    await pause(standbyLookMs);
+    const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => null);
+    if (info !== null) silent = info === undefined || info.num_waiting === 0 ? silent + 1 : 0;
+  }
+}

@@ -1,0 +1,51 @@
+// What a handler takes: the subjects it wants of those its filter delivers, and whether an event fits its contract.
+// Reads declarations, decides nothing else. Throws for nothing.
+import { type Handler, listOf } from "../authoring/index.ts";
+import { validatorOf } from "../contracts/index.ts";
+import {
+  type CloudEvent,
+  describeThrown,
+  EddyError,
+  type Fault,
+  nameOf,
+  natsSubject,
+  typeTokens,
+} from "../events/index.ts";
+import type { Original } from "./retry/parcel.ts";
+
+/** The type that a subject promises, by the subject without its key token. */
+export function wantedSubjects({ declaration: { from } }: Handler) {
+  const types = new Map(
+    listOf(from).map(({ type }) => [natsSubject("events", ...typeTokens(type)), type] as const),
+  );
+  return { from, types };
+}
+
+/** Why the handler cannot take the event, where it cannot. */
+export function contractError(handler: Handler, event: CloudEvent): EddyError | undefined {
+  const type = handler.declaration.from.find((known) => known.type === event.type);
+  const what = `${handler.name} cannot take ${nameOf(event)}`;
+  if (type === undefined) {
+    const text = `${what}: it does not read this type any more. Give it back once it does, or discard it`;
+    return new EddyError("EDDY_EVENT_UNWANTED", text);
+  }
+  try {
+    const wrong = validatorOf(type.schema)(event.data);
+    if (wrong.length === 0) return undefined;
+    const text = `${what}: ${wrong.join("; ")}. Fix the producer or the schema, then give it back: eddy dead replay`;
+    return new EddyError("EDDY_DATA_INVALID", text);
+  } catch (cause) {
+    const text = `${what}: its schema does not compile: ${describeThrown(cause).message}. Fix it, then give it back: eddy dead replay`;
+    return new EddyError("EDDY_DATA_INVALID", text, {}, { cause });
+  }
+}
+
+/** A message that is no event. */
+export function faultError(fault: Fault, { position, natsSubject: subject }: Original): EddyError {
+  const attribute = fault.attribute === undefined ? {} : { attribute: fault.attribute };
+  return new EddyError(
+    fault.code,
+    `the message at ${position.stream} ${position.seq} (${subject}) is no event: ${fault.message}`,
+    attribute,
+  );
+}
