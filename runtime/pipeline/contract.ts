@@ -24,18 +24,18 @@ export function wantedSubjects({ declaration: { from } }: Handler) {
 /** Why the handler cannot take the event, where it cannot. */
 export function contractError(handler: Handler, event: CloudEvent): EddyError | undefined {
   const type = handler.declaration.from.find((known) => known.type === event.type);
-  const what = `${handler.name} cannot take ${nameOf(event)}`;
+  const what = () => `${handler.name} cannot take ${nameOf(event)}`; // asked for each event, needed for few
   if (type === undefined) {
-    const text = `${what}: it does not read this type any more. Give it back once it does, or discard it`;
+    const text = `${what()}: it does not read this type any more. Give it back once it does, or discard it`;
     return new EddyError("EDDY_EVENT_UNWANTED", text);
   }
   try {
     const wrong = validatorOf(type.schema)(event.data);
     if (wrong.length === 0) return undefined;
-    const text = `${what}: ${wrong.join("; ")}. Fix the producer or the schema, then give it back: eddy dead replay`;
+    const text = `${what()}: ${wrong.join("; ")}. Fix the producer or the schema, then give it back: eddy dead replay`;
     return new EddyError("EDDY_DATA_INVALID", text);
   } catch (cause) {
-    const text = `${what}: its schema does not compile: ${describeThrown(cause).message}. Fix it, then give it back: eddy dead replay`;
+    const text = `${what()}: its schema does not compile: ${describeThrown(cause).message}. Fix it, then give it back: eddy dead replay`;
     return new EddyError("EDDY_DATA_INVALID", text, {}, { cause });
   }
 }

@@ -6,7 +6,7 @@ import { type CloudEvent, EddyError } from "../events/index.ts";
 import type { Surroundings } from "../pipeline/handle.ts";
 import type { Entries } from "../pipeline/index.ts";
 import { contractError, type Job, judge, runAttempt, type Verdict } from "./attempt.ts";
-import type { Harness, LoggedLine, Observed, PublishOptions } from "./harness.ts";
+import type { Harness, LoggedLine, Observed, PublishOptions } from "./contract.ts";
 import { memoryEntries } from "./memory-entries.ts";
 import { type Message, toEvent, toMessage } from "./message.ts";
 
