@@ -75,7 +75,7 @@ type Life =
       end(why: End): void;
     };
 
-const raiseMs = 10_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
+const raiseMs = 3_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
 
 export function startRunner(first: Handler, parts: RunnerParts): Runner {
   const { broker, around, instance } = parts;

@@ -227,8 +227,8 @@ export function startSession(parts: SessionParts): Session {
       dead(job, "undecodable", new EddyError("EDDY_EVENT_MALFORMED", text));
     },
     raise(to, { num_pending: unread, delivered }) {
-      if (unread > 0 || floor.inFlight > 0 || delivered.stream_seq > floor.lastDelivered)
-        return false;
+      // Not by the stream's sequence: the server moves it over what the filter skips.
+      if (unread > 0 || floor.inFlight > 0 || delivered.consumer_seq !== received) return false;
       floor.raise(to);
       passed++;
       recordProgress();

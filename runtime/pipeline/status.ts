@@ -2,6 +2,7 @@
 import { type Broker, type ConsumerInfo, readMessage, streamInfo } from "../broker/index.ts";
 import { natsSubject, token } from "../events/index.ts";
 import { type Counts, noCounts } from "./ledger/counts.ts";
+import { consumerPrefix } from "./ledger/place.ts";
 import { decodeRecord } from "./ledger/record.ts";
 
 export interface HandlerRow extends Counts {
@@ -22,7 +23,7 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
   for await (const info of broker.jsm.consumers.list(broker.home)) {
     const meta = info.config.metadata ?? {};
     const name = meta["eddy.handler"];
-    if (name === undefined || !info.name.startsWith(`${token(broker.app)}_`)) continue;
+    if (name === undefined || !info.name.startsWith(consumerPrefix(broker.app))) continue;
     const kind = meta["eddy.kind"] === "projection" ? "projection" : "reaction";
     rows.push({
       name,

@@ -230,7 +230,7 @@ test("a full home stream whose old events are done with is cut, though it takes 
   await using nats = await startNats();
   await using p = await startTestPipeline(nats, {
     homeMaxBytes: 300_000,
-    retentionMs: 1_500,
+    retentionMs: 5_000,
   });
   const cut = (from: number) =>
     eventually(
@@ -244,7 +244,7 @@ test("a full home stream whose old events are done with is cut, though it takes 
   await p.run({ note, idle: on(Other, { start: "first" }, () => {}) });
   await produce(p.broker, placed(0, 50));
   await p.settled();
-  await new Promise((resolve) => setTimeout(resolve, 1_500)); // these are old, and the next ones are not
+  await new Promise((resolve) => setTimeout(resolve, 5_000)); // these are old, and the next ones are not
   await produce(p.broker, placed(50, 150));
   await p.settled();
   await cut(50);

@@ -55,7 +55,7 @@ test("a consumer deleted while it runs is made again within seconds, and nothing
   await p.run({ note });
   await produce(p.broker, placed(0, 100));
   await p.settled();
-  await p.broker.jsm.consumers.delete("EVENTS", "test_note");
+  await p.broker.jsm.consumers.delete("EVENTS", "test==note");
   await produce(p.broker, placed(100, 200));
   await eventually(async () => (await p.settled()).get("note")?.handled === 200, {
     timeoutMs: 10_000,

@@ -99,7 +99,7 @@ async function settled(nats: TestNats, nc: NatsConnection): Promise<ReadonlyMap<
     async () => {
       for await (const { name, num_pending, num_ack_pending } of manager.consumers.list("EVENTS")) {
         const lag = num_pending + num_ack_pending;
-        if (name.startsWith("eddy_") && lag > 0) throw new Error(`${name} is ${lag} behind`);
+        if (name.startsWith("eddy==") && lag > 0) throw new Error(`${name} is ${lag} behind`);
       }
       const rows = await eddyJson<Row[]>(nats, "handlers");
       rows.every(assertSettled);

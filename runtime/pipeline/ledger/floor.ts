@@ -21,7 +21,6 @@ export interface Floor<Item> {
   /** The floor as it is stored. */
   readonly passed: number;
   readonly inFlight: number;
-  readonly lastDelivered: number;
 }
 
 export function createFloor<Item>(start: { floor: number; above: Intervals }): Floor<Item> {
@@ -102,9 +101,6 @@ export function createFloor<Item>(start: { floor: number; above: Intervals }): F
     },
     get inFlight() {
       return open;
-    },
-    get lastDelivered() {
-      return lastDelivered;
     },
   };
 

@@ -23,7 +23,12 @@ export function standingSubject(place: Place, stream: string, seq: number): stri
   return `${place.ledger}.${token(stream)}.${seq}`;
 }
 
-/** Name of the durable consumer of a handler. */
+/** What the names of an app's durable consumers begin with. No token holds `==`, so that no two apps share a name. */
+export function consumerPrefix(app: string): string {
+  return `${token(app)}==`;
+}
+
+/** Name of the durable consumers of a handler. */
 export function consumerName(app: string, handler: string): string {
-  return `${token(app)}_${token(handler)}`;
+  return consumerPrefix(app) + token(handler);
 }
