@@ -10,18 +10,13 @@ import {
   readOrdered,
   streamInfo,
 } from "../../broker/index.ts";
-import {
-  type CloudEvent,
-  decodeAttribute,
-  decodeMessage,
-  parseHeaderBlock,
-  sameIdentity,
-} from "../../events/index.ts";
+import { sameIdentity } from "../../events/index.ts";
 import type { Report } from "../facts.ts";
 import { createQueue } from "../queue.ts";
 import type { Block } from "./blocks.ts";
 import { openCheckpoints } from "./checkpoints.ts";
 import { type Hash64, hashIdentity } from "./hash.ts";
+import { eventOf, type Identity, peekIdentity } from "./identity.ts";
 import { createWindow, type Window } from "./window.ts";
 
 /** The window in which a repeat is recognised: whichever of the two ends it first. */
@@ -47,11 +42,6 @@ export interface Identities {
 const blockEntries = 16_384;
 const upkeepEveryMs = 30_000;
 const askedMax = 64; // originals read at once: the server drops what waits in too large a crowd
-
-interface Identity {
-  readonly source: string;
-  readonly id: string;
-}
 
 /** A sequence whose verdict is open, or waits behind one. */
 interface Question {
@@ -178,7 +168,7 @@ export async function startIdentities(
     if (seq <= lastSeen) return;
     lastSeen = seq;
     passedMs = message.info.timestampNanos / 1e6;
-    const identity = peek(headerBlock(message), message.data);
+    const identity = peekIdentity(headerBlock(message), message.data);
     const key = identity === undefined ? undefined : hash(identity.source, identity.id);
     const first = key === undefined ? 0 : window.find(key);
     if (identity !== undefined && key !== undefined && first !== 0 && first < seq) {
@@ -329,27 +319,4 @@ export async function startIdentities(
       await save();
     },
   };
-}
-
-function eventOf(block: Uint8Array | undefined, data: Uint8Array): CloudEvent | undefined {
-  const decoded = decodeMessage(block === undefined ? undefined : parseHeaderBlock(block), data);
-  return decoded.ok ? decoded.event : undefined;
-}
-
-// Binary mode names its identity in two headers: enough to look it up. Whether the rest makes it an event is
-// asked only on a hit, by `compare`.
-function peek(block: Uint8Array | undefined, data: Uint8Array): Identity | undefined {
-  if (block === undefined) return eventOf(block, data);
-  const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString("latin1");
-  const id = decodeAttribute(headerText(text, "\r\nce-id: "));
-  const source = decodeAttribute(headerText(text, "\r\nce-source: "));
-  return id && source ? { id, source } : eventOf(block, data);
-}
-
-// Header names as nearly everybody writes them; any other spelling takes the long way.
-function headerText(text: string, name: string): string {
-  const at = text.indexOf(name);
-  if (at < 0) return "";
-  const from = at + name.length;
-  return text.slice(from, text.indexOf("\r\n", from));
 }

@@ -1,0 +1,45 @@
+// Whose identity a stored message bears, read as cheaply as it can be told for sure. Pure.
+import {
+  type CloudEvent,
+  decodeAttribute,
+  decodeMessage,
+  parseHeaderBlock,
+} from "../../events/index.ts";
+
+/** CloudEvents 1.0, section 3.1: what makes an event the same as another one. */
+export interface Identity {
+  readonly source: string;
+  readonly id: string;
+}
+
+/** The event in a message, or undefined where there is none. */
+export function eventOf(block: Uint8Array | undefined, data: Uint8Array): CloudEvent | undefined {
+  const decoded = decodeMessage(block === undefined ? undefined : parseHeaderBlock(block), data);
+  return decoded.ok ? decoded.event : undefined;
+}
+
+/**
+ * The identity of a message. Binary mode names it in two headers, which is enough to look it up; whether the rest
+ * makes it an event is asked only on a hit. In structured mode the envelope counts, whatever headers say.
+ */
+export function peekIdentity(
+  block: Uint8Array | undefined,
+  data: Uint8Array,
+): Identity | undefined {
+  if (block === undefined) return eventOf(block, data);
+  const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString("latin1");
+  if (structured.test(text)) return eventOf(block, data);
+  const id = decodeAttribute(headerText(text, "\r\nce-id: "));
+  const source = decodeAttribute(headerText(text, "\r\nce-source: "));
+  return id && source ? { id, source } : eventOf(block, data);
+}
+
+const structured = /application\/cloudevents/i;
+
+// Header names as nearly everybody writes them; any other spelling takes the long way.
+function headerText(text: string, name: string): string {
+  const at = text.indexOf(name);
+  if (at < 0) return "";
+  const from = at + name.length;
+  return text.slice(from, text.indexOf("\r\n", from));
+}
