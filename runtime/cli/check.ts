@@ -3,7 +3,7 @@ import { Command } from "commander";
 import type { Handler } from "../authoring/index.ts";
 import { type Config, ConfigError, configWarnings, loadConfig } from "../host/index.ts";
 import { loadModules, type ModuleFailure } from "../modules/index.ts";
-import { printable, printableLines } from "../observe/index.ts";
+import { counted, printable, printableLines } from "../observe/index.ts";
 import type { ExitCode } from "./exits.ts";
 import {
   type ConfigOption,
@@ -53,8 +53,9 @@ async function check({ config: file, json }: ConfigOption & JsonOption): Promise
   }
   for (const finding of findings) print(readable(finding));
   const errors = findings.filter(({ severity }) => severity === "error").length;
-  const verdict = errors === 0 ? "ok" : errors === 1 ? "1 error" : `${errors} errors`;
-  print(`${verdict}: ${handlers.length} handlers, ${findings.length - errors} warnings`);
+  const verdict = errors === 0 ? "ok" : counted(errors, "error");
+  const warnings = counted(findings.length - errors, "warning");
+  print(`${verdict}: ${counted(handlers.length, "handler")}, ${warnings}`);
 }
 
 async function findingsOf(file: string | undefined): Promise<Checked> {

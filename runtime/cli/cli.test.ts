@@ -89,7 +89,7 @@ test("a wrong command line ends in 2 and says why", async () => {
     ["dead replay", /name which letters/],
     ["dead replay 1 --all", /exactly one of these/],
     ["dead discard --all", /add --yes if you mean it/],
-    ["emit", /missing required argument 'type'/],
+    ["emit", /missing required argument 'type'\nTry: eddy emit --help/],
     ["emit a.b --ext nonsense", /--ext must be name=value/],
     ["emit a.b @none.json", /the data cannot be read: .*none\.json/],
     ["tail --type a..b", /--type must be a type/],

@@ -2,6 +2,7 @@
 import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
 import type { Broker } from "../broker/index.ts";
+import { printable } from "../observe/index.ts";
 import { discardLetter, listLetters, readLetter, replayLetter } from "../pipeline/index.ts";
 import { withBroker } from "./connection.ts";
 import { usage } from "./exits.ts";
@@ -44,7 +45,7 @@ async function list({ handler, ...options }: Options): Promise<void> {
     return listLetters(broker, handler === undefined ? {} : { handler });
   });
   if (options.json) return printJson(letters.map(letterItem));
-  if (letters.length === 0) return print("No dead letters.");
+  if (letters.length === 0) return print(noLetters(handler));
   const head = ["LETTER", "LAST", "HANDLER", "REASON", "TYPE", "KEY", "ERROR"];
   const rows = letters.map((letter) => {
     const { handler, reason, type, key, error, last } = letter;
@@ -119,10 +120,14 @@ async function settle(numbers: number[], options: SelectOptions, one: Settle): P
     return done;
   });
   if (options.json) printJson(results);
-  else if (results.length === 0) print("No dead letters.");
+  else if (results.length === 0) print(noLetters(options.handler));
   else for (const { letter, result } of results) print(`letter ${letter}: ${result}`);
   const missing = results.find(({ result }) => result === "gone");
   if (numbers.length > 0 && missing !== undefined) throw missingLetter(missing.letter);
+}
+
+function noLetters(handler: string | undefined): string {
+  return handler === undefined ? "No dead letters." : `No dead letters of ${printable(handler)}.`;
 }
 
 async function selected(broker: Broker, { handler }: SelectOptions): Promise<number[]> {

@@ -1,7 +1,8 @@
 // `eddy dev`: everything on this machine until Ctrl-C: a nats-server with its store in .eddy/nats, the runtime, hot
 // reload. D1 Where EDDY_NATS_SERVERS is set that server is used and none is started.
 // D2 The runtime drains before its server is stopped.
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { type Config, configWarnings, loadConfig, startNode } from "../host/index.ts";
 import { createLogger } from "../observe/index.ts";
@@ -57,10 +58,17 @@ function welcome(config: Config, http: string, server: DevServer | undefined): s
 
   Try, in another terminal of this folder:
     npx eddy tail
-    npx eddy emit com.acme.order.placed '{"orderId":"o-1","customerId":"c-1","sku":"canoe","quantity":1,"totalCents":129900}'
+    npx eddy emit ${exampleEvent(config.handlers)}
     npx eddy handlers
     curl ${http}/projections
 
   Ctrl-C stops it; the store stays. To begin anew, delete ${devStore}.
 `;
+}
+
+/** One that the shipped handlers react to, else one for what `eddy init` made. */
+function exampleEvent(handlers: string): string {
+  return existsSync(join(handlers, "orders"))
+    ? `com.acme.order.placed '{"orderId":"o-1","customerId":"c-1","sku":"canoe","quantity":1,"totalCents":129900}'`
+    : `com.example.visitor.arrived '{"name":"Ada"}'`;
 }

@@ -24,7 +24,7 @@ interface Attributes {
   readonly key?: string;
   readonly time?: string;
   readonly contentType: string;
-  readonly ext: Readonly<Record<string, string>>;
+  readonly ext?: Readonly<Record<string, string>>;
 }
 
 export function emitCommand(): Command {
@@ -37,7 +37,7 @@ export function emitCommand(): Command {
     .option("--key <key>", "ordering key (default: subject, else id)")
     .option("--time <time>", "RFC 3339 (default: now)")
     .option("--content-type <type>", "of the data", "application/json")
-    .option("--ext <name=value>", "an extension attribute; may be repeated", extension, {});
+    .option("--ext <name=value>", "an extension attribute; may be repeated", extension);
   return withExamples(command, [
     [`eddy emit com.example.visitor.arrived '{"name":"Ada"}'`, "JSON on the command line"],
     ["eddy emit com.acme.photo.taken @cat.png --content-type image/png", "bytes of a file"],
@@ -92,7 +92,7 @@ function eventOf(
     ["time", given.time ?? new Date().toISOString()],
     ["datacontenttype", decoded && contentType],
     ["partitionkey", given.key],
-    ...Object.entries(given.ext),
+    ...Object.entries(given.ext ?? {}),
   ]);
   const made = makeEvent(attributes, decoded?.data);
   if (!made.ok) throw refused(made.fault);
@@ -103,7 +103,7 @@ function refused({ code, message }: { code: string; message: string }): EddyErro
   return usage(`${message} (${code}). Nothing was stored`);
 }
 
-function extension(text: string, before: Readonly<Record<string, string>>) {
+function extension(text: string, before: Readonly<Record<string, string>> = {}) {
   const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
   if (name === undefined || value === undefined) {
     throw usage(`--ext must be name=value, got ${JSON.stringify(text)}`);

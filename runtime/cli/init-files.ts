@@ -1,7 +1,7 @@
 // What `eddy init` writes, by file name.
 
 const tsconfig = `{
-  // Made by \`eddy init\`, with the place of eddyline on this machine. After a clone: eddy init .
+  // Made by \`eddy init\`, with the place of eddyline on this machine. After a clone, in the folder of eddyline: npx eddy init DIR
   "extends": "./.eddy/tsconfig.json",
   "include": ["**/*.ts"]
 }

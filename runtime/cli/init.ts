@@ -22,7 +22,7 @@ function init(folder: string): void {
   for (const [name, text] of Object.entries(initFiles)) write(join(folder, name), text, "once");
   const quoted = /^[\w./-]+$/.test(folder) ? folder : JSON.stringify(folder);
   print(`
-Next:
+Next, in the folder you are in:
   npx eddy test ${quoted}                  run its tests
   EDDY_HANDLERS=${quoted} npx eddy dev     run it; a saved file is live
   npx eddy emit com.example.visitor.arrived '{"name":"Ada"}'

@@ -70,13 +70,14 @@ async function programFor(chosen: string | undefined): Promise<Command> {
     .version(version(), "-V, --version")
     .usage("<command> [options]")
     .helpOption("-h, --help")
-    .showHelpAfterError("Try: eddy --help")
     .addHelpText("after", rootHelp);
   for (const [name, { summary, load }] of Object.entries(commands)) {
     const command = name === chosen ? await load() : new Command(name);
     program.addCommand(command.description(summary));
   }
-  eachCommand(program, (command) => command.exitOverride());
+  eachCommand(program, (command) => {
+    command.exitOverride().showHelpAfterError(`Try: ${pathOf(command)} --help`);
+  });
   return program;
 }
 
@@ -87,6 +88,10 @@ function eachCommand(command: Command, visit: (command: Command) => void): void 
     child.copyInheritedSettings(command);
     eachCommand(child, visit);
   }
+}
+
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 
 function version(): string {

@@ -17,10 +17,15 @@ export function printJsonLine(value: unknown): void {
 type Cell = string | number | undefined;
 
 const cellCharsMax = 60;
+const lastCellCharsMax = 160; // nothing stands to its right
 
 /** Columns under a head, two spaces apart; numbers stand to the right. */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const texts = rows.map((row) => row.map(cellText));
+  const texts = rows.map((row) => {
+    return row.map((cell, n) =>
+      cellText(cell, n < row.length - 1 ? cellCharsMax : lastCellCharsMax),
+    );
+  });
   const widths = head.map((name, n) =>
     Math.max(name.length, ...texts.map((row) => lengthOf(row[n] ?? ""))),
   );
@@ -34,10 +39,10 @@ export function table(head: readonly string[], rows: readonly (readonly Cell[])[
   return [line(head, isNumber), ...texts.map((row) => line(row, isNumber))].join("\n");
 }
 
-function cellText(cell: Cell): string {
+function cellText(cell: Cell, charsMax: number): string {
   if (cell === undefined) return "-";
   const text = printable(String(cell));
-  return lengthOf(text) > cellCharsMax ? `${[...text].slice(0, cellCharsMax - 1).join("")}…` : text;
+  return lengthOf(text) > charsMax ? `${[...text].slice(0, charsMax - 1).join("")}…` : text;
 }
 
 function pad(text: string, width: number, right: boolean): string {

@@ -1,5 +1,6 @@
 // `eddy projection`: which projections there are, their entries, and how they change.
 import { Command } from "commander";
+import { EddyError } from "../events/index.ts";
 import { printable } from "../observe/index.ts";
 import { openProjectionReader, type ProjectionReader } from "../projections/index.ts";
 import { withBroker } from "./connection.ts";
@@ -123,5 +124,6 @@ async function watch(name: string, key: string | undefined, options: Options): P
 }
 
 function noProjection(name: string) {
-  return notFound(`there is no projection ${JSON.stringify(name)}. See: eddy projection list`);
+  const message = `there is no projection ${JSON.stringify(name)}. See: eddy projection list`;
+  return new EddyError("EDDY_PROJECTION_UNKNOWN", message, { projection: name });
 }

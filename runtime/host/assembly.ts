@@ -83,7 +83,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       brokerOptions(config),
       { app: config.app, home: config.home.stream },
       (error, waitMs) =>
-        log.warn({ code: error.code }, `${error.message}. Next try in ${waitMs} ms`),
+        log.warn({ code: error.code }, `${error.message} (next try in ${waitMs} ms)`),
       stopping.signal,
     );
     broker = made;

@@ -2,6 +2,7 @@
 import { nameOf } from "../events/index.ts";
 import type { EventName, Fact, Report } from "../pipeline/index.ts";
 import type { Logger } from "./logger.ts";
+import { counted } from "./printable.ts";
 
 type Of<Kind extends Fact["kind"]> = Extract<Fact, { kind: Kind }>;
 
@@ -36,7 +37,7 @@ function logOutcome(logger: Logger, fact: Of<"outcome">, handledAt: "info" | "de
   const sentence =
     outcome === "dead"
       ? `dead: ${named(event)} for ${who} (${where}): ${reason}. See: eddy dead list`
-      : `${outcome}: ${named(event)} by ${who} in ${ms} ms (${effects} effects, attempt ${attempt}, ${where})`;
+      : `${outcome}: ${named(event)} by ${who} in ${ms} ms (${counted(effects, "effect")}, attempt ${attempt}, ${where})`;
   const fields = { handler, version, outcome, reason, ...event, ...position, attempt, effects, ms };
   logger[level](fields, sentence);
 }
@@ -59,7 +60,7 @@ function logHandler(logger: Logger, { handler, version, state, detail }: Of<"han
 
 function logCommit(logger: Logger, { stream, messages, bytes, ms }: Of<"commit">): void {
   if (!logger.isLevelEnabled("debug")) return;
-  const text = `stored ${messages} messages in ${stream} in one batch, ${ms.toFixed(1)} ms`;
+  const text = `stored ${counted(messages, "message")} in ${stream} in one batch, ${ms.toFixed(1)} ms`;
   logger.debug({ stream, messages, bytes, ms }, text);
 }
 

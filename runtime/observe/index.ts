@@ -4,4 +4,4 @@ export { logFacts } from "./facts-log.ts";
 export { createLogger, type Logger, type LogOptions, type LogTarget } from "./logger.ts";
 export { createMetrics, type Gauges, type HandlerGauges, type Metrics } from "./metrics.ts";
 export { logModules, placeOf } from "./modules-log.ts";
-export { printable, printableLines } from "./printable.ts";
+export { counted, printable, printableLines } from "./printable.ts";

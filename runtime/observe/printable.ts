@@ -19,3 +19,8 @@ function escaped(char: string): string {
   const short = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[char];
   return short ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
+
+/** "1 effect", "2 effects". */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
