@@ -88,7 +88,7 @@ test("P1: started before its server a node answers HTTP, says why it is not read
   assert.match(body, /not connected to NATS/);
   assert.equal((await fetch(`${node.url}/healthz`)).status, 200);
   const sending = send(node.url, 1);
-  await eventually(() => /EDDY_NOT_CONNECTED.*Next try in/.test(node.output()));
+  await eventually(() => /EDDY_NOT_CONNECTED.*next try in/.test(node.output()));
   await world.nats.restart();
   await node.untilReady();
   const refusals = await sending;
