@@ -102,7 +102,7 @@ function version(): string {
 // `eddy tail | head`: the reader has what it wanted.
 function endQuietlyOnClosedPipe(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
+    if (error.code === "EPIPE") process.exit(); // with the exit code that the command has come to
     throw error;
   });
 }
