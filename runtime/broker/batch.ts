@@ -13,6 +13,8 @@ export interface BatchMessage {
   readonly data: Uint8Array;
   /** Refuse the batch unless this is the last sequence of the message's own subject (0: none yet). */
   readonly expectedSeq?: number;
+  /** Of an event: whoever stores it need not read it again to know whose it is. */
+  readonly identity?: { readonly source: string; readonly id: string };
 }
 
 export type BatchResult =

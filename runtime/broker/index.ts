@@ -21,6 +21,7 @@ export {
   watchConnection,
 } from "./connect.ts";
 export { AckPolicy, consumerInfo, durable, ensureConsumer } from "./consumers.ts";
+export { type Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
 export { isMissing, readAll, readOrdered } from "./ordered.ts";
@@ -37,4 +38,4 @@ export {
   retryStreamConfig,
   streamInfo,
 } from "./streams.ts";
-export { headerBlock, wireHeaders } from "./wire.ts";
+export { wireHeaders } from "./wire.ts";

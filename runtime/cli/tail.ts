@@ -1,12 +1,11 @@
 // `eddy tail`: events of the home stream as they are stored, with what caused them.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
-import { type Broker, headerBlock, type JsMsg, readOrdered, streamInfo } from "../broker/index.ts";
+import { type Broker, type JsMsg, readDelivery, readOrdered, streamInfo } from "../broker/index.ts";
 import {
   type Decoded,
-  decodeMessage,
+  decodeStored,
   describeThrown,
-  parseHeaderBlock,
   toJsonEnvelope,
   token,
 } from "../events/index.ts";
@@ -101,8 +100,8 @@ async function startOf(broker: Broker, from: string): Promise<number> {
 }
 
 function decode(message: JsMsg): Decoded {
-  const block = headerBlock(message);
-  return decodeMessage(block && parseHeaderBlock(block), message.data);
+  const { raw, headerLength } = readDelivery(message);
+  return decodeStored(raw, headerLength);
 }
 
 function showJson(message: JsMsg): void {

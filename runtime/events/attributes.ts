@@ -141,9 +141,14 @@ function checkType(value: unknown): Fault | undefined {
 
 // It is a header of its own, written as it is.
 function checkContentType(value: unknown): Fault | undefined {
-  if (typeof value !== "string" || /^[!-~](?:[ -~]*[!-~])?$/.test(value)) return undefined;
+  if (typeof value !== "string" || isMediaType(value)) return undefined;
   const text = `datacontenttype must be a media type in printable ASCII, got ${show(value)}`;
   return fault("EDDY_EVENT_ATTRIBUTE", text, "datacontenttype");
+}
+
+/** Whether it can stand in the content-type header. */
+export function isMediaType(text: string): boolean {
+  return text === "application/json" || /^[!-~](?:[ -~]*[!-~])?$/.test(text);
 }
 
 const rfc3339 =
@@ -163,13 +168,18 @@ export function isRfc3339(text: string): boolean {
   return day <= 28 || day <= new Date(Date.UTC(Number(match[1]), Number(match[2]), 0)).getUTCDate();
 }
 
+/** Whether an extension attribute may be called so. */
+export function isExtensionName(name: string): boolean {
+  return /^[a-z0-9]+$/.test(name) && name.length <= bounds.extensionNameCharsMax && name !== "data";
+}
+
 function checkExtension(name: string, value: unknown): Fault | undefined {
-  if (!/^[a-z0-9]+$/.test(name) || name.length > bounds.extensionNameCharsMax) {
-    const text = `extension names are 1 to ${bounds.extensionNameCharsMax} of a-z and 0-9, got ${show(name)}`;
-    return fault("EDDY_EVENT_ATTRIBUTE", text, name.slice(0, 100));
-  }
   if (name === "data") {
     return fault("EDDY_EVENT_ATTRIBUTE", "data is not an attribute's name", name);
+  }
+  if (!isExtensionName(name)) {
+    const text = `extension names are 1 to ${bounds.extensionNameCharsMax} of a-z and 0-9, got ${show(name)}`;
+    return fault("EDDY_EVENT_ATTRIBUTE", text, name.slice(0, 100));
   }
   if (typeof value === "string") return checkString(name, value);
   if (typeof value === "boolean" || Number.isSafeInteger(value)) return undefined;

@@ -1,5 +1,6 @@
 // Event data on the wire: which codec a content type names, bytes to value and back. Pure.
 // D1 What decodes is at most bounds.depthMax deep, so that no later walk over it overflows the stack.
+import { isAscii } from "node:buffer";
 import { Packr, Unpackr } from "msgpackr";
 import { bounds, type Fault, fault } from "./attributes.ts";
 import { judgeMessagePack } from "./msgpack-shape.ts";
@@ -40,6 +41,22 @@ export function decodeData(bytes: Uint8Array, contentType: string | undefined): 
     const data = decoders[codec](bytes);
     if (codec === "json" && !withinDepth(data, bounds.depthMax)) return tooDeep();
     return { ok: true, data };
+  } catch (error) {
+    return undecodable(contentType, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** The same for a message's payload, which stands in `raw` from `from` on: plain ASCII JSON needs no decoder. */
+export function decodePayload(
+  raw: Buffer,
+  from: number,
+  contentType: string | undefined,
+): DecodedData {
+  if (codecOf(contentType) !== "json" || !isAscii(raw))
+    return decodeData(raw.subarray(from), contentType);
+  try {
+    const data: unknown = JSON.parse(raw.toString("latin1", from));
+    return withinDepth(data, bounds.depthMax) ? { ok: true, data } : tooDeep();
   } catch (error) {
     return undecodable(contentType, error instanceof Error ? error.message : String(error));
   }

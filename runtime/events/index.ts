@@ -31,6 +31,7 @@ export { decodeJsonEvent, fromJsonEnvelope, toJsonEnvelope } from "./json-format
 export {
   decodeBinary,
   decodeMessage,
+  decodeStored,
   type EncodedMessage,
   encodeMessage,
   structuredContentType,

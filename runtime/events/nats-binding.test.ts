@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { anyEvent } from "./arbitraries.ts";
 import type { CloudEvent } from "./event.ts";
 import { parseHeaderBlock } from "./headers.ts";
-import { decodeMessage, encodeMessage } from "./nats-binding.ts";
+import { decodeMessage, decodeStored, encodeMessage } from "./nats-binding.ts";
 
 const legal = "ce-specversion: 1.0\r\nce-id: 1\r\nce-source: /s\r\nce-type: t\r\n";
 const decode = (lines: string, data: Uint8Array | string = "") =>
@@ -111,5 +111,47 @@ test("no message makes it throw", () => {
       decode(lines.map((text) => `${text}\r\n`).join(""), data);
     }),
     { numRuns: 1_000 },
+  );
+});
+
+test("P1: what stands on the short way is what the whole binding reads, whatever the headers look like", () => {
+  const oddLines = fc.constantFrom(
+    "",
+    "ce-id: 2\r\n",
+    "CE-Id: 2\r\n",
+    "ce-ext:x\r\n",
+    "ce-ext:  x \r\n",
+    "ce-constructor: x\r\n",
+    "ce-data: x\r\n",
+    "ce-time: yesterday\r\n",
+    "ce-time: 2024-02-30T00:00:00Z\r\n",
+    "ce-datacontenttype: text/plain\r\n",
+    "content-type: application/cloudevents+json\r\n",
+    "Content-Type: text/plain\r\n",
+    "content-type: text/plain\r\n",
+    "ce-: x\r\n",
+    "ce-bad_name: x\r\n",
+    'ce-quoted: "x"\r\n',
+    "ce-tab:\tx\r\n",
+    "ce-empty: \r\n",
+    "ce\r\n",
+    "c:\r\n",
+    "Nats-Batch-Id: a:b\r\n",
+    "ce-specversion: 1.0\r\n",
+  );
+  fc.assert(
+    fc.property(
+      anyEvent,
+      fc.array(oddLines, { maxLength: 3 }),
+      fc.boolean(),
+      (event, odd, first) => {
+        const { headerLines, data } = encodeMessage(event);
+        const lines = first ? odd.join("") + headerLines : headerLines + odd.join("");
+        const block = Buffer.from(`NATS/1.0\r\n${lines}\r\n`);
+        const stored = decodeStored(Buffer.concat([block, data]), block.byteLength);
+        assert.deepEqual(stored, decodeMessage(parseHeaderBlock(block), data));
+      },
+    ),
+    { numRuns: 2_000 },
   );
 });

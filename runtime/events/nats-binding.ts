@@ -3,13 +3,27 @@
 import { type Decoded, makeEvent, refuse } from "./attributes.ts";
 import { decodeData, encodeData } from "./data.ts";
 import type { CloudEvent } from "./event.ts";
-import { decodeAttribute, encodeAttribute, type HeaderFields } from "./headers.ts";
+import {
+  decodeAttribute,
+  encodeAttribute,
+  type HeaderFields,
+  parseHeaderBlock,
+} from "./headers.ts";
 import { decodeJsonEvent, toJsonEnvelope } from "./json-format.ts";
+import { decodePlainBinary } from "./plain-binary.ts";
 
 export const structuredContentType = "application/cloudevents+json";
 
 /** nats-server refuses messages with more than 64 kB of headers; some stay free for the runtime's own. */
 const headerBytesMax = 60_000;
+
+/** Decodes a message as it is stored: its first `headerLength` bytes are the header block, 0 where it has none. */
+export function decodeStored(raw: Buffer, headerLength: number): Decoded {
+  if (headerLength === 0) return decodeJsonEvent(raw);
+  const plain = decodePlainBinary(raw, headerLength);
+  if (plain !== undefined) return { ok: true, event: plain };
+  return decodeMessage(parseHeaderBlock(raw.subarray(0, headerLength)), raw.subarray(headerLength));
+}
 
 /** Decodes a message. `fields` is undefined where it had no header at all. */
 export function decodeMessage(fields: HeaderFields | undefined, data: Uint8Array): Decoded {

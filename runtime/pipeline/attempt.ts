@@ -66,5 +66,5 @@ function effectMessage(scope: Scope, handler: string, event: CloudEvent): BatchM
     const message = `${handler} emitted ${event.type} with ${bytes} bytes; the server takes ${scope.broker.maxPayloadBytes}`;
     throw new Permanent(message, { cause: new EddyError("EDDY_EFFECT_TOO_LARGE", message) });
   }
-  return { natsSubject, headerLines, data };
+  return { natsSubject, headerLines, data, identity: event };
 }

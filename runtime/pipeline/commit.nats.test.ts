@@ -14,7 +14,12 @@ async function startCommitter(url: string) {
     { app: "test", home: "EVENTS" },
   );
   await ensureStream(broker.jsm, homeStreamConfig("EVENTS", 50_000_000));
-  const committer = createCommitter(broker, "EVENTS", () => {});
+  const committer = createCommitter(
+    broker,
+    "EVENTS",
+    () => {},
+    () => {},
+  );
   const holder = async (name: string, instance: string) => {
     const place = { stream: "EVENTS", ledger: `ledger.test.${name}` };
     const { record, seq } = await takeOver(broker, {

@@ -36,7 +36,13 @@ const lingerMs = 10; // for groups without effects: nobody waits for them
 const lingerUnits = 500;
 const answerMs = 5_000;
 
-export function createCommitter(broker: Broker, stream: string, report: Report): Committer {
+/** `onStored` learns at which sequence a batch begins, and what is in it. */
+export function createCommitter(
+  broker: Broker,
+  stream: string,
+  report: Report,
+  onStored: (firstSeq: number, batch: readonly BatchMessage[]) => void,
+): Committer {
   let queue: Unit[] = [];
   let effects = 0; // messages queued besides ledgers
   let busy = false;
@@ -119,6 +125,7 @@ export function createCommitter(broker: Broker, stream: string, report: Report):
       switch (outcome.kind) {
         case "stored":
           for (const [at, ledger] of ledgers.entries()) ledger.stored(outcome.seqs[at] as number);
+          onStored((outcome.seqs.at(-1) as number) - batch.length + 1, batch);
           reportCommit(batch, began);
           for (const unit of group) unit.onStored();
           return;

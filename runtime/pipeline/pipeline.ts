@@ -3,6 +3,7 @@
 import { ulid } from "ulid";
 import type { Handler } from "../authoring/index.ts";
 import {
+  type BatchMessage,
   type Broker,
   deadStreamConfig,
   ensureStream,
@@ -15,11 +16,7 @@ import { type Committer, createCommitter } from "./commit.ts";
 import type { OpenEntries } from "./entries.ts";
 import type { HandlerState, Report } from "./facts.ts";
 import type { ReadEntry } from "./handle.ts";
-import {
-  type Identities,
-  type IdentityLimits,
-  startIdentities,
-} from "./identities/index-reader.ts";
+import { type Identities, type IdentityLimits, startIdentities } from "./identities/identities.ts";
 import { cutHead } from "./retention.ts";
 import { boundedError, type ErrorFacts } from "./retry/parcel.ts";
 import { type Runner, startRunner } from "./runner.ts";
@@ -51,7 +48,7 @@ export interface Pipeline {
   status(): readonly HandlerStatus[];
   /** One round of retention: cuts from the home stream's head what is old and done. It runs by itself each minute. */
   cutHead(): Promise<void>;
-  readonly identities: { readonly size: number; readonly bytes: number };
+  readonly identities: { readonly size: number; readonly bytes: number; readonly left: number };
   /** Finishes what is in flight within `drainMs`, stores it, and stops. */
   stop(drainMs: number): Promise<void>;
 }
@@ -62,7 +59,6 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const { broker, report, defaults } = parts;
   const runners = new Map<string, Runner>();
   const leaving = new Map<string, Promise<void>>();
-  const committers = createCommitters(broker, report);
   const stopping = createStopping();
   const instance = ulid();
   let applying: Promise<void> = Promise.resolve();
@@ -75,6 +71,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     parts.identityLimits,
     report,
   );
+  const committers = createCommitters(broker, report, identities);
   let cutting: Promise<void> | undefined;
   const rounds = setInterval(() => void cut(), cutEveryMs);
 
@@ -163,11 +160,17 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
 }
 
 /** One committer for each destination stream. */
-function createCommitters(broker: Broker, report: Report) {
+function createCommitters(broker: Broker, report: Report, identities: Identities) {
   const committers = new Map<string, Committer>();
+  const onStoredAtHome = (firstSeq: number, batch: readonly BatchMessage[]) =>
+    identities.stored(
+      firstSeq,
+      batch.map(({ identity }) => identity),
+    );
   return {
     of(stream: string): Committer {
-      const committer = committers.get(stream) ?? createCommitter(broker, stream, report);
+      const onStored = stream === broker.home ? onStoredAtHome : () => {};
+      const committer = committers.get(stream) ?? createCommitter(broker, stream, report, onStored);
       committers.set(stream, committer);
       return committer;
     },

@@ -17,7 +17,7 @@ import { consumerConfig, filterOf, untilNobodyPulls, watchPullers } from "./cons
 import type { Entries, OpenEntries } from "./entries.ts";
 import type { HandlerState } from "./facts.ts";
 import type { Surroundings } from "./handle.ts";
-import type { Identities } from "./identities/index-reader.ts";
+import type { Identities } from "./identities/identities.ts";
 import { createFloor } from "./ledger/floor.ts";
 import { holdLedger, type Ledger } from "./ledger/ledger.ts";
 import { consumerName, type Place, placeOf } from "./ledger/place.ts";

@@ -3,21 +3,14 @@
 // S2 An event meets the identity index before its lane, in stream order. S3 A session that is over settles nothing.
 // S4 Whatever a message or a declaration holds, nothing is thrown into the client's callback.
 import { parseDuration } from "../authoring/index.ts";
-import { type ConsumerInfo, headerBlock, type JsMsg } from "../broker/index.ts";
-import {
-  type CloudEvent,
-  decodeMessage,
-  EddyError,
-  keyOf,
-  nameOf,
-  parseHeaderBlock,
-} from "../events/index.ts";
+import { type ConsumerInfo, type Delivery, type JsMsg, readDelivery } from "../broker/index.ts";
+import { type CloudEvent, decodeStored, EddyError, keyOf, nameOf } from "../events/index.ts";
 import { runAttempt } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
 import { contractError, faultError, wantedSubjects } from "./contract.ts";
 import { entryKey } from "./fold.ts";
-import type { Identities } from "./identities/index-reader.ts";
+import type { Identities } from "./identities/identities.ts";
 import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
 import { createQueue } from "./queue.ts";
@@ -57,7 +50,7 @@ export function startSession(parts: SessionParts): Session {
   const { scope, floor, identities } = parts;
   const { stream, createdMs } = parts.input;
   const lanes = createLanes(laneWidth);
-  const waiting = createQueue<{ message: JsMsg; slot: number }>(); // for the identity index to catch up
+  const waiting = createQueue<{ job: Job; event: CloudEvent; type: string }>(); // for their verdict
   let wanted = wantedSubjects(scope.handler());
   let received = 0;
   let passed = 0; // positions without an outcome since the last ledger record
@@ -69,58 +62,63 @@ export function startSession(parts: SessionParts): Session {
 
   function take(message: JsMsg): void {
     if (!scope.alive()) return;
-    const { deliverySequence, streamSequence } = message.info;
-    if (deliverySequence !== received + 1) {
-      parts.onGap(received + 1, deliverySequence);
+    const delivery = readDelivery(message);
+    const { deliverySeq, seq } = delivery;
+    if (deliverySeq !== received + 1) {
+      parts.onGap(received + 1, deliverySeq);
       return;
     }
     received++;
-    const slot = floor.deliver(streamSequence, message);
+    const slot = floor.deliver(seq, message);
     if (slot === undefined) {
       passed++;
+      identities.deliver(createdMs, delivery);
       return;
     }
-    if (waiting.size > 0 || identities.passedOf(createdMs) < streamSequence)
-      waiting.push({ message, slot });
-    else decode(message, slot);
+    decode(delivery, slot);
   }
 
-  function release(): void {
-    for (;;) {
-      const next = waiting.peek();
-      if (next === undefined || identities.passedOf(createdMs) < next.message.seq) return;
-      waiting.shift();
-      if (scope.alive()) decode(next.message, next.slot);
-    }
-  }
-
-  function decode(message: JsMsg, slot: number): void {
-    const { subject, seq } = message;
+  function decode(delivery: Delivery, slot: number): void {
+    const { message, seq, raw, headerLength, storedMs } = delivery;
+    const { subject } = message;
     if (scope.handler().declaration.from !== wanted.from) wanted = wantedSubjects(scope.handler());
     const type = wanted.types.get(subject.slice(0, subject.lastIndexOf(".")));
     if (type === undefined) {
+      identities.deliver(createdMs, delivery);
       pass(slot);
       return;
     }
-    const block = headerBlock(message);
-    const decoded = decodeMessage(
-      block === undefined ? undefined : parseHeaderBlock(block),
-      message.data,
-    );
+    const decoded = decodeStored(raw, headerLength);
     const original: Original = {
       position: { stream, seq },
       natsSubject: subject,
-      timeMs: message.info.timestampNanos / 1e6,
-      ...(block === undefined ? {} : { headers: block }),
-      data: message.data,
+      timeMs: storedMs,
+      ...(headerLength === 0 ? {} : { headers: raw.subarray(0, headerLength) }),
+      data: raw.subarray(headerLength),
     };
     if (!decoded.ok) {
+      identities.deliver(createdMs, delivery);
       dead(firstJob(original, slot), "undecodable", faultError(decoded.fault, original));
       return;
     }
     // A fact: what a handler writes into it must not change how it is named afterwards.
     const event = Object.freeze(decoded.event);
-    dedupe(firstJob(original, slot, event), event, type);
+    identities.deliver(createdMs, delivery, event);
+    const job = firstJob(original, slot, event);
+    if (waiting.size > 0 || identities.passedOf(createdMs) < seq)
+      waiting.push({ job, event, type });
+    else dedupe(job, event, type);
+  }
+
+  function release(): void {
+    for (;;) {
+      const next = waiting.peek();
+      if (next === undefined) return;
+      const { job, event, type } = next;
+      if (identities.passedOf(createdMs) < job.original.position.seq) return;
+      waiting.shift();
+      if (scope.alive()) dedupe(job, event, type);
+    }
   }
 
   function dedupe(job: Job, event: CloudEvent, type: string): void {

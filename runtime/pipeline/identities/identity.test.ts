@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type CloudEvent, encodeMessage } from "../../events/index.ts";
-import { peekIdentity } from "./identity.ts";
+import { peekIdentity as peek } from "./identity.ts";
 
 const event: CloudEvent = {
   specversion: "1.0",
@@ -11,6 +11,8 @@ const event: CloudEvent = {
   extensions: {},
   data: { n: 1 },
 };
+const peekIdentity = (block: Buffer | undefined, data: Uint8Array) =>
+  peek(Buffer.concat([block ?? Buffer.alloc(0), data]), block?.byteLength ?? 0);
 const block = (lines: string) => Buffer.from(`NATS/1.0\r\n${lines}\r\n`, "latin1");
 const json = Buffer.from(
   JSON.stringify({ specversion: "1.0", id: "body", source: "/b", type: "t", data: 1 }),

@@ -1,10 +1,5 @@
 // Whose identity a stored message bears, read as cheaply as it can be told for sure. Pure.
-import {
-  type CloudEvent,
-  decodeAttribute,
-  decodeMessage,
-  parseHeaderBlock,
-} from "../../events/index.ts";
+import { type CloudEvent, decodeAttribute, decodeStored } from "../../events/index.ts";
 
 /** CloudEvents 1.0, section 3.1: what makes an event the same as another one. */
 export interface Identity {
@@ -13,8 +8,8 @@ export interface Identity {
 }
 
 /** The event in a message, or undefined where there is none. */
-export function eventOf(block: Uint8Array | undefined, data: Uint8Array): CloudEvent | undefined {
-  const decoded = decodeMessage(block === undefined ? undefined : parseHeaderBlock(block), data);
+export function eventOf(raw: Buffer, headerLength: number): CloudEvent | undefined {
+  const decoded = decodeStored(raw, headerLength);
   return decoded.ok ? decoded.event : undefined;
 }
 
@@ -22,16 +17,13 @@ export function eventOf(block: Uint8Array | undefined, data: Uint8Array): CloudE
  * The identity of a message. Binary mode names it in two headers, which is enough to look it up; whether the rest
  * makes it an event is asked only on a hit. In structured mode the envelope counts, whatever headers say.
  */
-export function peekIdentity(
-  block: Uint8Array | undefined,
-  data: Uint8Array,
-): Identity | undefined {
-  if (block === undefined) return eventOf(block, data);
-  const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString("latin1");
-  if (structured.test(text)) return eventOf(block, data);
+export function peekIdentity(raw: Buffer, headerLength: number): Identity | undefined {
+  if (headerLength === 0) return eventOf(raw, headerLength);
+  const text = raw.toString("latin1", 0, headerLength);
+  if (structured.test(text)) return eventOf(raw, headerLength);
   const id = decodeAttribute(headerText(text, "\r\nce-id: "));
   const source = decodeAttribute(headerText(text, "\r\nce-source: "));
-  return id && source ? { id, source } : eventOf(block, data);
+  return id && source ? { id, source } : eventOf(raw, headerLength);
 }
 
 const structured = /application\/cloudevents/i;

@@ -2,6 +2,7 @@
 // W1 At most 32 bytes an identity: 16 in the ring (hash, sequence), 4 to 16 in the table of slots.
 // W2 The oldest leave first: by count, and by `forgetBelow`.
 // W3 Two identities of one hash: the later replaces the earlier in the table; a hit is verified by the caller.
+// W4 Sequences are added in rising order.
 import type { Hash64 } from "./hash.ts";
 
 export interface Window {
@@ -13,6 +14,8 @@ export interface Window {
   forgetBelow(seq: number): void;
   readonly size: number;
   readonly bytes: number;
+  /** How many have left. */
+  readonly left: number;
   /** Hashes and sequences from..to in order: what a block holds. */
   slice(
     from: number,
@@ -28,6 +31,7 @@ export function createWindow(countMax: number): Window {
   let table = new Uint32Array(capacity * 2); // ring index + 1; 0 is free
   let head = 0; // oldest, as a running number; its ring index is head & (capacity - 1)
   let tail = 0;
+  let left = 0;
 
   const index = (n: number) => n & (capacity - 1);
 
@@ -60,6 +64,7 @@ export function createWindow(countMax: number): Window {
 
   function dropOldest(): void {
     const at = index(head++);
+    left++;
     const place = probe({ hi: ring.hi[at] as number, lo: ring.lo[at] as number });
     if (table[place] === at + 1) free(place);
   }
@@ -102,14 +107,21 @@ export function createWindow(countMax: number): Window {
     get bytes() {
       return capacity * 16 + table.byteLength;
     },
+    get left() {
+      return left;
+    },
     slice(from, to) {
       const hashes: number[] = [];
       const distances: number[] = [];
       let before = from;
-      for (let n = head; n < tail; n++) {
+      for (
+        let n = firstFrom((n) => ring.seq[index(n)] as number, head, tail, from);
+        n < tail;
+        n++
+      ) {
         const at = index(n);
         const seq = ring.seq[at] as number;
-        if (seq < before || seq > to) continue;
+        if (seq > to) break;
         hashes.push(ring.hi[at] as number, ring.lo[at] as number);
         distances.push(seq - before);
         before = seq;
@@ -117,6 +129,18 @@ export function createWindow(countMax: number): Window {
       return { hashes: Uint32Array.from(hashes), distances: Uint32Array.from(distances) };
     },
   };
+}
+
+/** The running number of the first entry at or above a sequence: entries stand in rising order. */
+function firstFrom(seqAt: (n: number) => number, head: number, tail: number, seq: number): number {
+  let low = head;
+  let high = tail;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (seqAt(middle) < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function makeRing(capacity: number) {
