@@ -42,7 +42,7 @@ export function readDelivery(message: JsMsg): Delivery {
     deliverySeq: numbers[first + 1] as number,
     storedMs: Math.floor((numbers[first + 2] as number) / 1e6),
     raw: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    headerLength: headerLength > 0 ? headerLength : 0,
+    headerLength: Math.max(0, headerLength),
   };
 }
 

@@ -48,7 +48,7 @@ function readAttributes(text: string, draft: Draft): boolean {
     if (end === at) break;
     if ((text.charCodeAt(at) | space) === lowerC) {
       const colon = text.indexOf(":", at);
-      const value = valueOf(text, colon, end);
+      const value = plainValue(text, colon, end);
       if (value === undefined) return false;
       const name = nameOf(text, at, colon);
       if (name === "specversion") {
@@ -69,7 +69,7 @@ function readAttributes(text: string, draft: Draft): boolean {
 }
 
 // One blank in front and none behind, as everybody writes it.
-function valueOf(text: string, colon: number, end: number): string | undefined {
+function plainValue(text: string, colon: number, end: number): string | undefined {
   if (colon < 0 || colon > end - 3 || text.charCodeAt(colon + 1) !== space) return undefined;
   if (text.charCodeAt(colon + 2) === space || text.charCodeAt(end - 1) === space) return undefined;
   return text.slice(colon + 2, end);

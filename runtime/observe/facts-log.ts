@@ -38,13 +38,23 @@ function logOutcome(logger: Logger, fact: Of<"outcome">, handledAt: "info" | "de
     outcome === "dead"
       ? `dead: ${named(event)} for ${who} (${where}): ${reason}. See: eddy dead list`
       : `${outcome}: ${named(event)} by ${who} in ${ms} ms (${counted(effects, "effect")}, attempt ${attempt}, ${where})`;
-  const fields = { handler, version, outcome, reason, ...event, ...position, attempt, effects, ms };
+  const fields = {
+    handler,
+    version,
+    outcome,
+    reason,
+    ...nameOnly(event),
+    ...position,
+    attempt,
+    effects,
+    ms,
+  };
   logger[level](fields, sentence);
 }
 
 function logRetry(logger: Logger, fact: Of<"retry">): void {
   const { handler, version, event, position, attempt, due, error } = fact;
-  const fields = { handler, version, ...event, ...position, attempt, due, error };
+  const fields = { handler, version, ...nameOnly(event), ...position, attempt, due, error };
   const next = due.toISOString().slice(11, 19);
   logger.warn(
     fields,
@@ -68,7 +78,10 @@ function logOwnLine(logger: Logger, fact: Of<"log">): void {
   if (!logger.isLevelEnabled(fact.level)) return;
   const { handler, version, event, message, facts } = fact;
   const own = Object.keys(facts).length === 0 ? {} : { facts };
-  logger[fact.level]({ handler, version, ...event, ...own }, `${handler}@${version}: ${message}`);
+  logger[fact.level](
+    { handler, version, ...nameOnly(event), ...own },
+    `${handler}@${version}: ${message}`,
+  );
 }
 
 function logTrouble(logger: Logger, { kind, code, about, message }: Of<"trouble" | "mended">) {
@@ -77,6 +90,11 @@ function logTrouble(logger: Logger, { kind, code, about, message }: Of<"trouble"
     { code, about, mended: kind === "mended" },
     `${kind === "mended" ? "mended: " : ""}${code} ${about}: ${message}`,
   );
+}
+
+// It may be the event itself, whose data is nobody's business.
+function nameOnly(event: EventName | undefined): Partial<EventName> {
+  return event === undefined ? {} : { type: event.type, source: event.source, id: event.id };
 }
 
 function named(event: EventName | undefined): string {

@@ -141,7 +141,15 @@ test("metrics count outcomes, retries, batches and show gauges that are read whe
   metrics.report(handled);
   metrics.report(handled);
   metrics.report(dead);
-  metrics.report({ kind: "retry", ...who, position, attempt: 1, due: new Date(), error: "x" });
+  metrics.report({
+    kind: "retry",
+    ...who,
+    event: undefined,
+    position,
+    attempt: 1,
+    due: new Date(),
+    error: "x",
+  });
   metrics.report({ kind: "commit", stream: "EVENTS", messages: 3, bytes: 900, ms: 2 });
   const text = await metrics.text();
   const value = (start: string) => text.split("\n").find((line) => line.startsWith(start));

@@ -1,59 +1,82 @@
-// One event in its lane: contract, handler, conclusion. The only place where user code runs.
-import { Permanent, parseDuration } from "../authoring/index.ts";
+// One event in its lane: handler, conclusion. The only place where user code runs.
+import { type Handler, Permanent, parseDuration } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import { type CloudEvent, EddyError, encodeMessage, eventSubject, keyOf } from "../events/index.ts";
 import { concludeFailed, concludeHandled } from "./conclude.ts";
-import { foldEvent } from "./fold.ts";
-import { type Run, runReaction } from "./handle.ts";
-import type { Job, Scope } from "./scope.ts";
+import { type Folded, foldEvent } from "./fold.ts";
+import { type Result, runReaction, type Terms } from "./handle.ts";
+import type { EventJob, Scope } from "./scope.ts";
 
-/** Runs the current version of the handler on the job's event; `leave` frees the lane. */
-export function runAttempt(scope: Scope, job: Job, event: CloudEvent, leave: () => void): void {
-  const handler = scope.handler();
-  job.handler = handler;
-  const { declaration } = handler;
-  const failed = (error: unknown) => {
-    // Cut off by the stop: no attempt of its own, the next start delivers the event again.
-    if (scope.around.stopping.over) leave();
-    else void concludeFailed(scope, job, error).finally(leave);
-  };
-  if (declaration.kind === "projection") {
-    const { entries } = scope;
-    if (entries === undefined) throw new RangeError("a projection needs its entries");
-    void foldEvent(declaration, event, job.key ?? keyOf(event), entries).then((folded) => {
-      if (folded.kind === "threw") return failed(folded.error);
-      concludeHandled(scope, job, [folded.message]);
-      leave();
-    });
-    return;
-  }
-  const deadline = declaration.options.deadline;
-  const run: Run = {
-    handler,
-    event,
-    position: job.original.position,
-    attempt: job.attempt,
-    deadlineMs: parseDuration(deadline) ?? scope.defaults.deadlineMs,
-    source: sourceOf(scope.broker.app, handler.name),
-  };
-  runReaction(declaration, run, scope.around, (result) => {
-    if (result.kind === "threw") return failed(result.error);
-    try {
-      concludeHandled(
-        scope,
-        job,
-        result.emitted.map((emitted) => effectMessage(scope, handler.name, emitted)),
-      );
-      leave();
-    } catch (error) {
-      failed(error);
+/** Runs the current version of the handler on a job; `leave` frees its lane. */
+export type Attempts = (job: EventJob) => void;
+
+export function createAttempts(scope: Scope, leave: (job: EventJob) => void): Attempts {
+  let handler: Handler | undefined;
+  let terms: Terms = { deadlineMs: 0, source: "" };
+
+  return function run(job) {
+    const current = scope.handler();
+    if (current !== handler) {
+      handler = current;
+      terms = termsOf(scope, current);
     }
-  });
+    job.handler = current;
+    const { declaration } = current;
+    if (declaration.kind === "projection") {
+      const { entries } = scope;
+      if (entries === undefined) throw new RangeError("a projection needs its entries");
+      const folded = foldEvent(declaration, job.event, job.key, entries);
+      if (folded instanceof Promise) void folded.then((later) => endFold(scope, job, leave, later));
+      else endFold(scope, job, leave, folded);
+      return;
+    }
+    const result = runReaction(declaration, job, terms, scope.around);
+    if (result instanceof Promise) void result.then((later) => endRun(scope, job, leave, later));
+    else endRun(scope, job, leave, result);
+  };
 }
 
-/** CloudEvents `source` of what a handler emits: `/<app>/<handler>`. */
-function sourceOf(app: string, handler: string): string {
-  return `/${app}/${handler}`;
+function endFold(
+  scope: Scope,
+  job: EventJob,
+  leave: (job: EventJob) => void,
+  folded: Folded,
+): void {
+  if (folded.kind === "threw") {
+    fail(scope, job, leave, folded.error);
+    return;
+  }
+  concludeHandled(scope, job, [folded.message]);
+  leave(job);
+}
+
+function endRun(scope: Scope, job: EventJob, leave: (job: EventJob) => void, result: Result): void {
+  if (result.kind === "threw") {
+    fail(scope, job, leave, result.error);
+    return;
+  }
+  let messages: readonly BatchMessage[];
+  try {
+    messages = result.emitted.map((event) => effectMessage(scope, job.handler.name, event));
+  } catch (error) {
+    fail(scope, job, leave, error);
+    return;
+  }
+  concludeHandled(scope, job, messages);
+  leave(job);
+}
+
+function fail(scope: Scope, job: EventJob, leave: (job: EventJob) => void, error: unknown): void {
+  // Cut off by the stop: no attempt of its own, the next start delivers the event again.
+  if (scope.around.stopping.over) leave(job);
+  else void concludeFailed(scope, job, error).finally(() => leave(job));
+}
+
+function termsOf({ defaults, broker }: Scope, { name, declaration }: Handler): Terms {
+  return {
+    deadlineMs: parseDuration(declaration.options.deadline) ?? defaults.deadlineMs,
+    source: `/${broker.app}/${name}`,
+  };
 }
 
 const headroomBytes = 512; // batch and fence headers, and the protocol's own
@@ -61,7 +84,7 @@ const headroomBytes = 512; // batch and fence headers, and the protocol's own
 function effectMessage(scope: Scope, handler: string, event: CloudEvent): BatchMessage {
   const natsSubject = eventSubject(event.type, keyOf(event));
   const { headerLines, data } = encodeMessage(event);
-  const bytes = Buffer.byteLength(headerLines) + data.byteLength + headroomBytes;
+  const bytes = headerLines.length + data.byteLength + headroomBytes; // header lines are ASCII
   if (bytes > scope.broker.maxPayloadBytes) {
     const message = `${handler} emitted ${event.type} with ${bytes} bytes; the server takes ${scope.broker.maxPayloadBytes}`;
     throw new Permanent(message, { cause: new EddyError("EDDY_EFFECT_TOO_LARGE", message) });

@@ -31,13 +31,14 @@ async function startCommitter(url: string) {
     });
     const lost = { yes: false };
     const ledger = holdLedger(
-      { place, record, seq, onLost: () => Object.assign(lost, { yes: true }) },
+      { place, record, seq, onStored: () => {}, onLost: () => Object.assign(lost, { yes: true }) },
       createFloor({ floor: 0, above: [] }),
     );
     const submit = (stored: () => void = () => {}) =>
       committer.submit({
         ledger,
-        settlement: { move: { from: "new", to: "handled" } },
+        slot: undefined,
+        move: { from: "new", to: "handled" },
         messages: [{ natsSubject: `events.t.${name}`, headerLines: "", data: new Uint8Array(1) }],
         onStored: stored,
         onRefused: (why) => assert.fail(why),

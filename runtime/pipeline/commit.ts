@@ -15,13 +15,13 @@ import type { Report } from "./facts.ts";
 import type { Ledger, Settlement } from "./ledger/ledger.ts";
 
 /** What one finished event stores. */
-export interface Unit {
+export interface Unit extends Settlement {
   readonly ledger: Ledger;
-  readonly settlement: Settlement;
   readonly messages: readonly BatchMessage[];
-  readonly onStored: () => void;
+  /** `nowMs` on the clock of `performance.now()`. */
+  onStored(nowMs: number): void;
   /** The server will not store these messages; nothing of the unit is stored. */
-  readonly onRefused: (why: string) => void;
+  onRefused(why: string): void;
 }
 
 export interface Committer {
@@ -34,6 +34,7 @@ export interface Committer {
 const bytesMax = 512 * 1024;
 const lingerMs = 10; // for groups without effects: nobody waits for them
 const lingerUnits = 500;
+const unitsMax = 10_000; // of events without effects: so that none of them waits long for its report
 const answerMs = 5_000;
 
 /** `onStored` learns at which sequence a batch begins, and what is in it. */
@@ -95,27 +96,26 @@ export function createCommitter(
     let messages = 0;
     let bytes = 0;
     let at = 0;
-    for (; at < queue.length; at++) {
+    for (; at < queue.length && at < unitsMax; at++) {
       const unit = queue[at] as Unit;
-      const size = unit.messages.reduce(
-        (sum, m) => sum + m.data.byteLength + m.headerLines.length,
-        0,
-      );
+      const size = bytesOf(unit.messages);
       const more = unit.messages.length + (ledgers.has(unit.ledger) ? 0 : 1);
       if (at > 0 && (messages + more > batchMessagesMax || bytes + size > bytesMax)) break;
       ledgers.add(unit.ledger);
       messages += more;
       bytes += size;
     }
-    const group = queue.splice(0, at);
-    effects -= group.reduce((sum, unit) => sum + unit.messages.length, 0);
+    effects -= messages - ledgers.size;
+    if (at < queue.length) return queue.splice(0, at);
+    const group = queue;
+    queue = [];
     return group;
   }
 
   async function storeGroup(units: readonly Unit[]): Promise<void> {
     const group = units.filter((unit) => unit.ledger.held);
     if (group.length === 0) return;
-    for (const unit of group) unit.ledger.include(unit.settlement);
+    for (const unit of group) unit.ledger.include(unit);
     for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       const ledgers = [...new Set(group.map((unit) => unit.ledger))];
       const batch = [...effectsOf(group), ...ledgers.map((ledger) => ledger.nextRecord())];
@@ -126,8 +126,7 @@ export function createCommitter(
         case "stored":
           for (const [at, ledger] of ledgers.entries()) ledger.stored(outcome.seqs[at] as number);
           onStored((outcome.seqs.at(-1) as number) - batch.length + 1, batch);
-          reportCommit(batch, began);
-          for (const unit of group) unit.onStored();
+          reportStored(group, batch, began);
           return;
         case "lost":
           takeBack(group);
@@ -226,15 +225,11 @@ export function createCommitter(
     troubled = undefined;
   }
 
-  function reportCommit(batch: readonly BatchMessage[], began: number): void {
-    const bytes = batch.reduce((sum, m) => sum + m.data.byteLength + m.headerLines.length, 0);
-    report({
-      kind: "commit",
-      stream,
-      messages: batch.length,
-      bytes,
-      ms: performance.now() - began,
-    });
+  function reportStored(group: readonly Unit[], batch: readonly BatchMessage[], began: number) {
+    const now = performance.now();
+    const ms = now - began;
+    report({ kind: "commit", stream, messages: batch.length, bytes: bytesOf(batch), ms });
+    for (const unit of group) unit.onStored(now);
   }
 
   return {
@@ -253,24 +248,32 @@ export function createCommitter(
   };
 }
 
+function bytesOf(messages: readonly BatchMessage[]): number {
+  let bytes = 0;
+  for (const { headerLines, data } of messages) bytes += headerLines.length + data.byteLength;
+  return bytes;
+}
+
 // A later entry of the same key replaces the earlier one: only the last value of a group is stored.
 function effectsOf(group: readonly Unit[]): BatchMessage[] {
   const messages: BatchMessage[] = [];
   const entries = new Map<string, number>();
   for (const unit of group) {
     for (const message of unit.messages) {
-      const known = message.natsSubject.startsWith("$KV.")
-        ? entries.get(message.natsSubject)
-        : undefined;
-      if (known !== undefined) messages[known] = message;
-      else entries.set(message.natsSubject, messages.push(message) - 1);
+      if (!message.natsSubject.startsWith("$KV.")) {
+        messages.push(message);
+        continue;
+      }
+      const known = entries.get(message.natsSubject);
+      if (known === undefined) entries.set(message.natsSubject, messages.push(message) - 1);
+      else messages[known] = message;
     }
   }
   return messages;
 }
 
 function takeBack(group: readonly Unit[]): void {
-  for (const unit of group) unit.ledger.exclude(unit.settlement);
+  for (const unit of group) unit.ledger.exclude(unit);
 }
 
 function unableText(stream: string, { code, description }: { code: number; description: string }) {

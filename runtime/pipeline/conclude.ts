@@ -3,7 +3,9 @@
 import { Permanent, parseDuration } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import { describeThrown, EddyError, keyOf } from "../events/index.ts";
+import type { Unit } from "./commit.ts";
 import type { Move } from "./ledger/counts.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 import type { DeadReason, Verdict } from "./outcome.ts";
 import { type Backoff, nextDue, scheduleRetry } from "./retry/backoff.ts";
 import { storeLetter } from "./retry/letters.ts";
@@ -14,7 +16,7 @@ import { untilAnswered } from "./until-answered.ts";
 
 /** A handled event: its effects and its position in one unit. */
 export function concludeHandled(scope: Scope, job: Job, messages: readonly BatchMessage[]): void {
-  submit(scope, job, { kind: "handled", effects: messages.length }, messages);
+  submit(scope, job, handledWith[messages.length] ?? handled(messages.length), messages);
 }
 
 export function concludeDuplicate(scope: Scope, job: Job, firstSeq: number): void {
@@ -59,7 +61,7 @@ export async function concludeDead(
             source: event.source,
             id: event.id,
             type: event.type,
-            key: job.key ?? keyOf(event),
+            key: job.key === "" ? keyOf(event) : job.key,
           },
         };
   const parcel: Parcel = {
@@ -76,37 +78,64 @@ export async function concludeDead(
 
 function submit(scope: Scope, job: Job, verdict: Verdict, messages: readonly BatchMessage[]): void {
   if (!scope.alive()) return;
-  const move: Move = { from: job.from, to: verdict.kind === "retry" ? "retrying" : verdict.kind };
-  scope.committer.submit({
-    ledger: scope.ledger,
-    settlement: job.slot === undefined ? { move } : { slot: job.slot, move },
-    messages: [...messages, ...standingOf(scope, job, verdict)],
-    onStored() {
-      job.onStored();
-      reportVerdict(scope, job, verdict);
-    },
-    onRefused(why) {
-      scope.entries?.forget();
-      const error = new EddyError(
-        "EDDY_EFFECT_REFUSED",
-        `the server does not store an effect: ${why}`,
-      );
-      void concludeDead(scope, job, "refused", error);
-    },
-  });
+  const standing = standingOf(scope, job, verdict);
+  const all = standing === undefined ? messages : [...messages, standing];
+  scope.committer.submit(new Conclusion(scope, job, verdict, all));
+}
+
+// Nearly all events are handled at first sight with few effects: what they have in common is made once.
+const handled = (effects: number): Verdict => ({ kind: "handled", effects });
+const handledWith = Array.from({ length: 16 }, (_, effects) => handled(effects));
+const handledAtOnce: Move = { from: "new", to: "handled" };
+
+class Conclusion implements Unit {
+  readonly messages: readonly BatchMessage[];
+  readonly move: Move;
+  readonly #scope: Scope;
+  readonly #job: Job;
+  readonly #verdict: Verdict;
+
+  constructor(scope: Scope, job: Job, verdict: Verdict, messages: readonly BatchMessage[]) {
+    this.messages = messages;
+    this.#scope = scope;
+    this.#job = job;
+    this.#verdict = verdict;
+    const to = verdict.kind === "retry" ? "retrying" : verdict.kind;
+    this.move = job.from === "new" && to === "handled" ? handledAtOnce : { from: job.from, to };
+  }
+
+  get ledger(): Ledger {
+    return this.#scope.ledger;
+  }
+
+  get slot(): number | undefined {
+    return this.#job.slot;
+  }
+
+  onStored(nowMs: number): void {
+    this.#job.onStored?.();
+    reportVerdict(this.#scope, this.#job, this.#verdict, nowMs);
+  }
+
+  onRefused(why: string): void {
+    const text = `the server does not store an effect: ${why}`;
+    this.#scope.entries?.forget();
+    const error = new EddyError("EDDY_EFFECT_REFUSED", text);
+    void concludeDead(this.#scope, this.#job, "refused", error);
+  }
 }
 
 // An event that is handled or a duplicate at first sight needs no standing: its position says it all.
-function standingOf(scope: Scope, job: Job, verdict: Verdict): BatchMessage[] {
+function standingOf(scope: Scope, job: Job, verdict: Verdict): BatchMessage | undefined {
   const { place } = scope.ledger;
-  const { position } = job.original;
+  const { position } = job;
   switch (verdict.kind) {
     case "retry":
-      return [standingMessage(place, position, { kind: "waiting", attempt: job.attempt + 1 })];
+      return standingMessage(place, position, { kind: "waiting", attempt: job.attempt + 1 });
     case "dead":
-      return [standingMessage(place, position, { kind: "dead" })];
+      return standingMessage(place, position, { kind: "dead" });
     default:
-      return job.from === "new" ? [] : [standingMessage(place, position, { kind: "done" })];
+      return job.from === "new" ? undefined : standingMessage(place, position, { kind: "done" });
   }
 }
 
@@ -138,26 +167,23 @@ function backoffOf(scope: Scope, job: Job): Backoff {
   };
 }
 
-function reportVerdict(scope: Scope, job: Job, verdict: Verdict): void {
+function reportVerdict(scope: Scope, job: Job, verdict: Verdict, nowMs: number): void {
   const { name: handler, version } = job.handler;
-  const { event, original, attempt } = job;
-  const named =
-    event === undefined ? {} : { event: { type: event.type, source: event.source, id: event.id } };
-  const common = { handler, version, position: original.position, attempt, ...named };
+  const { event, position, attempt } = job;
+  const { report } = scope.around;
   if (verdict.kind === "retry") {
-    const error = describeThrown(verdict.cause);
-    const text = `${error.name}: ${error.message}`;
-    scope.around.report({ kind: "retry", ...common, due: verdict.due, error: text });
+    const { name, message } = describeThrown(verdict.cause);
+    const { due } = verdict;
+    const error = `${name}: ${message}`;
+    report({ kind: "retry", handler, version, event, position, attempt, due, error });
     return;
   }
-  scope.around.report({
-    kind: "outcome",
-    ...common,
-    outcome: verdict.kind,
-    effects: verdict.kind === "handled" ? verdict.effects : 0,
-    ms: performance.now() - job.beganMs,
-    ...(verdict.kind === "dead"
-      ? { reason: `${verdict.reason}: ${describeThrown(verdict.cause).message}` }
-      : {}),
-  });
+  const ms = nowMs - job.beganMs;
+  const effects = verdict.kind === "handled" ? verdict.effects : 0;
+  const fact = { handler, version, event, position, attempt, effects, ms };
+  if (verdict.kind !== "dead") report({ kind: "outcome", outcome: verdict.kind, ...fact });
+  else {
+    const reason = `${verdict.reason}: ${describeThrown(verdict.cause).message}`;
+    report({ kind: "outcome", outcome: "dead", reason, ...fact });
+  }
 }

@@ -8,12 +8,12 @@ export interface Cause {
   readonly handler: { readonly name: string };
   readonly event: CloudEvent;
   readonly position: Position;
-  readonly source: string;
 }
 
 /** Makes the event. Extensions `causationid` and `correlationid` tie the chain together. */
 export function emittedEvent(
   cause: Cause,
+  source: string,
   type: EventType,
   data: unknown,
   options: EmitOptions,
@@ -33,7 +33,7 @@ export function emittedEvent(
   return {
     specversion: "1.0",
     id: emittedId(cause, place),
-    source: cause.source,
+    source,
     type: type.type,
     ...(subject === undefined ? {} : { subject }),
     time: new Date().toISOString(),

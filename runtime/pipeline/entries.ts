@@ -5,6 +5,8 @@ import type { BatchMessage } from "../broker/index.ts";
 
 /** The entries of one projection while this instance is its only writer. */
 export interface Entries {
+  /** The entry's state after all that was folded so far, where it is in memory: most folds wait for nothing. */
+  known(key: string): { readonly state: unknown } | undefined;
   /** The entry's state after all that was folded so far, stored or not; undefined where there is none. */
   read(key: string): Promise<unknown>;
   /** Remembers the next state (null removes it) and gives the message that stores it. Throws Permanent for a state

@@ -2,7 +2,7 @@
 import type { Position } from "../events/index.ts";
 import type { Outcome } from "./outcome.ts";
 
-/** Enough of an event to find it again. Absent where the message was no event. */
+/** Enough of an event to find it again; undefined where the message was no event. May be the event itself. */
 export interface EventName {
   readonly type: string;
   readonly source: string;
@@ -17,7 +17,7 @@ export type Fact =
       readonly version: string;
       readonly outcome: Outcome["kind"];
       readonly reason?: string;
-      readonly event?: EventName;
+      readonly event: EventName | undefined;
       readonly position: Position;
       readonly attempt: number;
       readonly effects: number;
@@ -29,7 +29,7 @@ export type Fact =
       readonly kind: "retry";
       readonly handler: string;
       readonly version: string;
-      readonly event?: EventName;
+      readonly event: EventName | undefined;
       readonly position: Position;
       /** The attempt that failed, 1 for the first. */
       readonly attempt: number;

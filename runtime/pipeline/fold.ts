@@ -9,15 +9,29 @@ export type Folded =
   | { readonly kind: "folded"; readonly message: BatchMessage }
   | { readonly kind: "threw"; readonly error: unknown };
 
-/** Folds one event into the entry of `key`. */
-export async function foldEvent(
+/** Folds one event into the entry of `key`; at once where its last state is known. */
+export function foldEvent(
   projection: Projection,
   event: CloudEvent,
   key: string,
   entries: Entries,
-): Promise<Folded> {
+): Folded | Promise<Folded> {
+  const known = entries.known(key);
+  if (known !== undefined) return fold(projection, event, key, entries, known.state);
+  return entries.read(key).then(
+    (state) => fold(projection, event, key, entries, state),
+    (error: unknown) => ({ kind: "threw", error }),
+  );
+}
+
+function fold(
+  projection: Projection,
+  event: CloudEvent,
+  key: string,
+  entries: Entries,
+  state: unknown,
+): Folded {
   try {
-    const state = await entries.read(key);
     // The event is the union of the types in `from`; the pipeline has checked type and data against them.
     const next = projection.apply(state, event as never);
     checkState(projection, event, next);

@@ -21,13 +21,18 @@ import type { Stopping } from "./stopping.ts";
 /** Reads an entry of any projection, for `ctx.get`. */
 export type ReadEntry = (projection: string, key: string) => Promise<unknown>;
 
+/** The event that runs. A job of the pipeline is one. */
 export interface Run {
   readonly handler: Handler;
   readonly event: CloudEvent;
   readonly position: Position;
   readonly attempt: number;
+}
+
+/** What holds for all runs of one version. */
+export interface Terms {
   readonly deadlineMs: number;
-  /** Source attribute of what is emitted. */
+  /** CloudEvents `source` of what is emitted: `/<app>/<handler>`. */
   readonly source: string;
 }
 
@@ -43,95 +48,118 @@ export type Result =
   | { readonly kind: "threw"; readonly error: unknown };
 
 const effectsMax = 500;
+const nothing: readonly CloudEvent[] = [];
 
 /** Runs a reaction once. A handler that returns no promise is done when this returns. */
 export function runReaction(
   reaction: Reaction,
   run: Run,
+  terms: Terms,
   around: Surroundings,
-  done: (result: Result) => void,
-): void {
-  const unit: Unit = { emitted: [], open: true };
-  const abort = lazyAbort();
-  const context = makeContext(reaction, run, around, unit, abort);
-  let running: Promise<unknown> | undefined;
+): Result | Promise<Result> {
+  const context = new ReactionContext(reaction, run, terms, around);
   try {
     // The event is the union of the types in `from`; the pipeline has checked type and data against them.
-    const returned: unknown = reaction.run(run.event as never, context as Context);
-    if (isThenable(returned)) running = Promise.resolve(returned); // whatever its `then` does, it settles once
+    const returned: unknown = reaction.run(run.event as never, context);
+    // Whatever its `then` does, it settles once.
+    if (isThenable(returned)) return settleInTime(Promise.resolve(returned), context);
   } catch (error) {
-    unit.open = false;
-    done({ kind: "threw", error });
-    return;
+    context.open = false;
+    return { kind: "threw", error };
   }
-  if (running === undefined) {
-    unit.open = false;
-    done({ kind: "returned", emitted: unit.emitted });
-    return;
-  }
-  settleInTime(running, run, around, abort, (result) => {
-    unit.open = false;
-    done(result === undefined ? { kind: "returned", emitted: unit.emitted } : result);
+  return context.close();
+}
+
+function settleInTime(running: Promise<unknown>, context: ReactionContext): Promise<Result> {
+  const { run, terms, around } = context;
+  return new Promise((resolve) => {
+    const end = (result: Result) => {
+      clearTimeout(timer);
+      around.stopping.cuts.delete(stop);
+      resolve(result); // the first one counts
+    };
+    const cut = (error: EddyError) => {
+      context.open = false;
+      context.abort(error);
+      end({ kind: "threw", error });
+    };
+    const stop = () => cut(stoppedError(run));
+    const timer = setTimeout(() => cut(deadlineError(run, terms)), terms.deadlineMs);
+    around.stopping.cuts.add(stop);
+    running.then(
+      () => end(context.close()),
+      (error: unknown) => {
+        context.open = false;
+        end({ kind: "threw", error });
+      },
+    );
   });
 }
 
-interface Unit {
-  readonly emitted: CloudEvent[];
-  open: boolean;
-}
+// One object for each event, so what most handlers never look at is made when they do. `emit` and `get` are getters,
+// so that they also work taken apart: ({ emit }) => …
+class ReactionContext implements Context {
+  open = true;
+  readonly reaction: Reaction;
+  readonly run: Run;
+  readonly terms: Terms;
+  readonly around: Surroundings;
+  #emitted: CloudEvent[] | undefined;
+  #controller: AbortController | undefined;
+  #aborted: { reason: unknown } | undefined;
 
-function settleInTime(
-  running: Promise<unknown>,
-  run: Run,
-  around: Surroundings,
-  abort: LazyAbort,
-  done: (failed?: { kind: "threw"; error: unknown }) => void,
-): void {
-  let over = false;
-  const end = (failed?: { kind: "threw"; error: unknown }) => {
-    if (over) return;
-    over = true;
-    clearTimeout(timer);
-    around.stopping.cuts.delete(stop);
-    done(failed);
-  };
-  const cut = (error: EddyError) => {
-    abort.abort(error);
-    end({ kind: "threw", error });
-  };
-  const stop = () => cut(stoppedError(run));
-  const timer = setTimeout(() => cut(deadlineError(run)), run.deadlineMs);
-  around.stopping.cuts.add(stop);
-  running.then(
-    () => end(),
-    (error: unknown) => end({ kind: "threw", error }),
-  );
-}
+  constructor(reaction: Reaction, run: Run, terms: Terms, around: Surroundings) {
+    this.reaction = reaction;
+    this.run = run;
+    this.terms = terms;
+    this.around = around;
+  }
 
-function makeContext(
-  reaction: Reaction,
-  run: Run,
-  around: Surroundings,
-  unit: Unit,
-  abort: LazyAbort,
-): Context {
-  return {
-    attempt: run.attempt,
-    get signal() {
-      return abort.signal();
-    },
-    log: logOf(run, around.report),
-    emit(type: EventType, data: unknown, options: EmitOptions = noOptions) {
-      if (!unit.open) throw lateError(run, "emit");
-      checkEmit(reaction, run, type, data, unit.emitted.length);
-      const made = emittedEvent(run, type, data, options, unit.emitted.length);
+  get attempt(): number {
+    return this.run.attempt;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
+    return this.#controller.signal;
+  }
+
+  get log(): Log {
+    return logOf(this.run, this.around.report);
+  }
+
+  get emit(): Context["emit"] {
+    return (type: EventType, data: unknown, options: EmitOptions = noOptions) => {
+      const { reaction, run, terms } = this;
+      if (!this.open) throw lateError(run, "emit");
+      const emitted = this.#emitted ?? [];
+      checkEmit(reaction, run, type, data, emitted.length);
+      const made = emittedEvent(run, terms.source, type, data, options, emitted.length);
       checkAttributes(run, made, options);
-      unit.emitted.push(made);
-    },
-    get: (async (projection: AnyProjection, key: string) =>
-      await around.readEntry(projection.name, key)) as Context["get"],
-  };
+      emitted.push(made);
+      this.#emitted = emitted;
+    };
+  }
+
+  get get(): Context["get"] {
+    return (async (projection: AnyProjection, key: string) =>
+      await this.around.readEntry(projection.name, key)) as Context["get"];
+  }
+
+  abort(reason: unknown): void {
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+  }
+
+  /** What was asked for until now is the result; later calls are refused. */
+  close(): Result {
+    this.open = false;
+    return this.#emitted === undefined ? done : { kind: "returned", emitted: this.#emitted };
+  }
 }
+
+const done: Result = { kind: "returned", emitted: nothing };
 
 function checkEmit(
   reaction: Reaction,
@@ -192,28 +220,6 @@ function logOf(run: Run, report: Report): Log {
   return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
 }
 
-interface LazyAbort {
-  signal(): AbortSignal;
-  abort(reason: unknown): void;
-}
-
-// Most handlers never look at their signal: a controller for each event would cost more than the rest of the stage.
-function lazyAbort(): LazyAbort {
-  let controller: AbortController | undefined;
-  let aborted: { reason: unknown } | undefined;
-  return {
-    signal() {
-      controller ??= new AbortController();
-      if (aborted !== undefined) controller.abort(aborted.reason);
-      return controller.signal;
-    },
-    abort(reason) {
-      aborted = { reason };
-      controller?.abort(reason);
-    },
-  };
-}
-
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === "object" &&
@@ -223,10 +229,10 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-function deadlineError(run: Run): EddyError {
+function deadlineError(run: Run, { deadlineMs }: Terms): EddyError {
   return new EddyError(
     "EDDY_DEADLINE",
-    `${run.handler.name} did not finish ${nameOf(run.event)} within ${run.deadlineMs} ms. Its signal was aborted; ` +
+    `${run.handler.name} did not finish ${nameOf(run.event)} within ${deadlineMs} ms. Its signal was aborted; ` +
       "pass ctx.signal on to what it waits for, or declare a longer deadline",
   );
 }

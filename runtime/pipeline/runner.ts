@@ -119,8 +119,10 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     parts.identities.follow(input.createdMs);
     const ended = signal<End>();
     const floor = createFloor<JsMsg>(input);
+    const { record, seq } = input;
+    const onLost = () => ended.resolve("lost");
     const ledger = holdLedger(
-      { place, record: input.record, seq: input.seq, onLost: () => ended.resolve("lost") },
+      { place, record, seq, onLost, onStored: () => session.settle() },
       floor,
     );
     const scope = makeScope(ledger, entries);

@@ -1,7 +1,7 @@
 // What the stages of one handler share while one instance runs it. Types only.
 import type { Handler } from "../authoring/index.ts";
 import type { Broker } from "../broker/index.ts";
-import type { CloudEvent } from "../events/index.ts";
+import type { CloudEvent, Position } from "../events/index.ts";
 import type { Committer } from "./commit.ts";
 import type { Entries } from "./entries.ts";
 import type { Surroundings } from "./handle.ts";
@@ -41,17 +41,26 @@ export interface Scope {
 export interface Job {
   /** The version that runs it, or ran it last. */
   handler: Handler;
+  readonly position: Position;
+  /** The message as it stands in the stream: what is packed when the event leaves the fast way. */
   readonly original: Original;
-  readonly event?: CloudEvent;
-  readonly key?: string;
+  /** Absent where the message is no event. */
+  readonly event: CloudEvent | undefined;
+  /** Its lane; empty before it has one. */
+  key: string;
   /** The attempt that runs now, 1 for the first. */
   readonly attempt: number;
   readonly attempts: readonly Attempt[];
   /** Where it stood in the counts before. */
   readonly from: Standing;
   /** The floor's slot, where it came from the stream. */
-  readonly slot?: number;
+  readonly slot: number | undefined;
   readonly beganMs: number;
-  /** The outcome is stored: what brought the event here may go. */
-  readonly onStored: () => void;
+  /** The outcome is stored: what brought an event back may go. */
+  readonly onStored: (() => void) | undefined;
+}
+
+/** A job whose message is an event. */
+export interface EventJob extends Job {
+  readonly event: CloudEvent;
 }

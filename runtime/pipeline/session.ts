@@ -4,18 +4,18 @@
 // S4 Whatever a message or a declaration holds, nothing is thrown into the client's callback.
 import { parseDuration } from "../authoring/index.ts";
 import { type ConsumerInfo, type Delivery, type JsMsg, readDelivery } from "../broker/index.ts";
-import { type CloudEvent, decodeStored, EddyError, keyOf, nameOf } from "../events/index.ts";
-import { runAttempt } from "./attempt.ts";
+import { decodeStored, EddyError, keyOf, nameOf } from "../events/index.ts";
+import { createAttempts } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
 import { contractError, faultError, wantedSubjects } from "./contract.ts";
+import { FirstJob } from "./first-job.ts";
 import { entryKey } from "./fold.ts";
 import type { Identities } from "./identities/identities.ts";
 import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
 import { createQueue } from "./queue.ts";
-import type { Original } from "./retry/parcel.ts";
-import type { Job, Scope } from "./scope.ts";
+import type { EventJob, Job, Scope } from "./scope.ts";
 
 /** Handlers of one declaration that run side by side at most. */
 const laneWidth = 256;
@@ -28,6 +28,8 @@ export interface Session {
   takeAgain(job: Job): void;
   /** Moves the floor of a handler that has nothing in flight or unread up to a position; false where it has. */
   raise(to: number, info: ConsumerInfo): boolean;
+  /** A ledger record was stored. */
+  settle(): void;
   /** Starts nothing any more, and waits until what runs is concluded. */
   finished(): Promise<void>;
   /** What is in flight changes nothing any more. */
@@ -49,8 +51,11 @@ export interface SessionParts {
 export function startSession(parts: SessionParts): Session {
   const { scope, floor, identities } = parts;
   const { stream, createdMs } = parts.input;
-  const lanes = createLanes(laneWidth);
-  const waiting = createQueue<{ job: Job; event: CloudEvent; type: string }>(); // for their verdict
+  const attempt = createAttempts(scope, left);
+  const lanes = createLanes<EventJob>(laneWidth, (job) =>
+    scope.alive() ? attempt(job) : left(job),
+  );
+  const waiting = createQueue<{ job: EventJob; type: string }>(); // for their verdict
   let wanted = wantedSubjects(scope.handler());
   let received = 0;
   let passed = 0; // positions without an outcome since the last ledger record
@@ -79,7 +84,7 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function decode(delivery: Delivery, slot: number): void {
-    const { message, seq, raw, headerLength, storedMs } = delivery;
+    const { message, seq, raw, headerLength } = delivery;
     const { subject } = message;
     if (scope.handler().declaration.from !== wanted.from) wanted = wantedSubjects(scope.handler());
     const type = wanted.types.get(subject.slice(0, subject.lastIndexOf(".")));
@@ -89,40 +94,33 @@ export function startSession(parts: SessionParts): Session {
       return;
     }
     const decoded = decodeStored(raw, headerLength);
-    const original: Original = {
-      position: { stream, seq },
-      natsSubject: subject,
-      timeMs: storedMs,
-      ...(headerLength === 0 ? {} : { headers: raw.subarray(0, headerLength) }),
-      data: raw.subarray(headerLength),
-    };
+    const handler = scope.handler();
+    const now = performance.now();
     if (!decoded.ok) {
       identities.deliver(createdMs, delivery);
-      dead(firstJob(original, slot), "undecodable", faultError(decoded.fault, original));
+      const job = new FirstJob(handler, stream, delivery, slot, undefined, now);
+      dead(job, "undecodable", faultError(decoded.fault, job.original));
       return;
     }
     // A fact: what a handler writes into it must not change how it is named afterwards.
     const event = Object.freeze(decoded.event);
     identities.deliver(createdMs, delivery, event);
-    const job = firstJob(original, slot, event);
-    if (waiting.size > 0 || identities.passedOf(createdMs) < seq)
-      waiting.push({ job, event, type });
-    else dedupe(job, event, type);
+    const job = new FirstJob(handler, stream, delivery, slot, event, now);
+    if (waiting.size > 0 || identities.passedOf(createdMs) < seq) waiting.push({ job, type });
+    else dedupe(job, type);
   }
 
   function release(): void {
-    for (;;) {
-      const next = waiting.peek();
-      if (next === undefined) return;
-      const { job, event, type } = next;
-      if (identities.passedOf(createdMs) < job.original.position.seq) return;
+    for (let next = waiting.peek(); next !== undefined; next = waiting.peek()) {
+      if (identities.passedOf(createdMs) < next.job.position.seq) return;
       waiting.shift();
-      if (scope.alive()) dedupe(job, event, type);
+      if (scope.alive()) dedupe(next.job, next.type);
     }
   }
 
-  function dedupe(job: Job, event: CloudEvent, type: string): void {
-    const firstSeq = identities.repeatOf(job.original.position.seq);
+  function dedupe(job: EventJob, type: string): void {
+    const { event, position } = job;
+    const firstSeq = identities.repeatOf(position.seq);
     if (firstSeq !== 0) {
       concludeDuplicate(scope, job, firstSeq);
       return;
@@ -132,46 +130,30 @@ export function startSession(parts: SessionParts): Session {
       dead(job, "undecodable", new EddyError("EDDY_EVENT_ATTRIBUTE", text, { attribute: "type" }));
       return;
     }
-    intoLane(job, event);
+    intoLane(job);
   }
 
-  function intoLane(job: Job, event: CloudEvent): void {
-    const broken = contractError(scope.handler(), event);
+  function intoLane(job: EventJob): void {
+    const { event } = job;
+    const handler = scope.handler();
+    const broken = contractError(handler, event);
     if (broken !== undefined) {
       dead(job, "schema", broken);
       return;
     }
-    let key: string;
     try {
-      const { declaration } = scope.handler();
-      key = declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
+      const { declaration } = handler;
+      job.key = declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
     } catch (error) {
       outside(concludeFailed(scope, job, error));
       return;
     }
-    lanes.enter(key, (leave) => {
-      if (scope.alive()) runAttempt(scope, { ...job, key }, event, () => left(leave));
-      else left(leave);
-    });
+    lanes.enter(job.key, job);
   }
 
-  function left(leave: () => void): void {
-    leave();
+  function left(job: EventJob): void {
+    lanes.leave(job.key);
     if (lanes.occupied === 0) wakeFinishers();
-  }
-
-  function firstJob(original: Original, slot: number, event?: CloudEvent): Job {
-    return {
-      handler: scope.handler(),
-      original,
-      attempt: 1,
-      attempts: [],
-      from: "new",
-      slot,
-      beganMs: performance.now(),
-      onStored: settle,
-      ...(event === undefined ? {} : { event }),
-    };
   }
 
   function dead(job: Job, reason: "undecodable" | "schema", cause: EddyError): void {
@@ -197,17 +179,12 @@ export function startSession(parts: SessionParts): Session {
     passed = 0;
     scope.committer.submit({
       ledger: scope.ledger,
-      settlement: {},
+      slot: undefined,
+      move: undefined,
       messages: [],
-      onStored: settle,
-      onRefused: () => {},
+      onStored() {},
+      onRefused() {},
     });
-  }
-
-  // The server learns of the floor only: one ack stands for all below it. A lost one is harmless.
-  function settle(): void {
-    const reached = floor.advance();
-    if (scope.alive()) reached?.ack();
   }
 
   function wakeFinishers(): void {
@@ -220,7 +197,7 @@ export function startSession(parts: SessionParts): Session {
   return {
     take,
     takeAgain(job) {
-      if (job.event !== undefined) return intoLane(job, Object.freeze(job.event));
+      if (hasEvent(job)) return intoLane(job);
       const text = "the message is no event any version could read";
       dead(job, "undecodable", new EddyError("EDDY_EVENT_MALFORMED", text));
     },
@@ -231,6 +208,11 @@ export function startSession(parts: SessionParts): Session {
       passed++;
       recordProgress();
       return true;
+    },
+    // The server learns of the floor only: one ack stands for all below it. A lost one is harmless.
+    settle() {
+      const reached = floor.advance();
+      if (scope.alive()) reached?.ack();
     },
     finished() {
       waiting.clear();
@@ -253,6 +235,10 @@ export function startSession(parts: SessionParts): Session {
       return received;
     },
   };
+}
+
+function hasEvent(job: Job): job is EventJob {
+  return job.event !== undefined;
 }
 
 function touchEveryMs(scope: Scope): number {

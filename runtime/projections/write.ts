@@ -24,19 +24,21 @@ export async function openEntries(broker: Broker, projection: Projection): Promi
   const { name } = projection;
   const config = bucketConfig(name);
   await ensureStream(broker.jsm, config);
-  const remembered = new Map<string, unknown>(); // in order of use: the first is the oldest
+  const remembered = new Map<string, { readonly state: unknown }>(); // in order of use: the first is the oldest
 
   function remember(key: string, state: unknown): void {
     remembered.delete(key);
-    remembered.set(key, state);
+    remembered.set(key, { state });
     if (remembered.size <= rememberedMax) return;
     const [oldest] = remembered.keys();
     if (oldest !== undefined) remembered.delete(oldest);
   }
 
   return {
+    known: (key) => remembered.get(key),
     async read(key) {
-      if (remembered.has(key)) return remembered.get(key);
+      const known = remembered.get(key);
+      if (known !== undefined) return known.state;
       const stored = await readMessage(broker.nc, config.name, {
         last_by_subj: entrySubject(name, key),
       });

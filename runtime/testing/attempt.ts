@@ -46,20 +46,14 @@ export async function runAttempt(
     if (folded.kind === "threw") throw folded.error;
     return [];
   }
-  const run = {
-    handler,
-    event,
-    position,
-    attempt,
+  const terms = {
     deadlineMs: parseDuration(declaration.options.deadline) ?? deadlineMs,
     source: `/test/${name}`,
   };
-  return new Promise((resolve, reject) => {
-    runReaction(declaration, run, around, (result) => {
-      if (result.kind === "threw") reject(result.error);
-      else resolve(result.emitted);
-    });
-  });
+  const run = { handler, event, position, attempt };
+  const result = await runReaction(declaration, run, terms, around);
+  if (result.kind === "threw") throw result.error;
+  return result.emitted;
 }
 
 /** What a throw means for the event: dead where no attempt can help or none is left, else a retry. */

@@ -5,6 +5,7 @@ import type { Entries } from "../pipeline/index.ts";
 /** Entries that are written as they are folded: there is no batch to wait for. */
 export function memoryEntries(entries: Map<string, string>): Entries {
   return {
+    known: () => undefined,
     async read(key) {
       const json = entries.get(key);
       return json === undefined ? undefined : JSON.parse(json);

@@ -10,9 +10,9 @@ import { decodeRecord, encodeRecord, type InputRecord, type LedgerRecord } from 
 /** What one finished event changes in its ledger. */
 export interface Settlement {
   /** The floor's slot, where the event came from the stream (a retry's position is long completed). */
-  readonly slot?: number;
+  readonly slot: number | undefined;
   /** Absent where the position held no event of the handler. */
-  readonly move?: Move;
+  readonly move: Move | undefined;
 }
 
 export interface Ledger {
@@ -44,6 +44,8 @@ export interface LedgerStart {
   readonly record: LedgerRecord;
   /** Sequence of the epoch record that took it over. */
   readonly seq: number;
+  /** A record was stored: the floor may move over what it includes. */
+  readonly onStored: () => void;
   readonly onLost: () => void;
 }
 
@@ -81,6 +83,7 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
       lastSeq = seq;
       stored = next;
       commit++;
+      start.onStored();
     },
     isOwn(bytes) {
       try {

@@ -13,13 +13,7 @@ import {
   removeMessage,
   retryStream,
 } from "../../broker/index.ts";
-import {
-  decodeMessage,
-  describeThrown,
-  EddyError,
-  keyOf,
-  parseHeaderBlock,
-} from "../../events/index.ts";
+import { decodeMessage, describeThrown, EddyError, parseHeaderBlock } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
 import { consumerName } from "../ledger/place.ts";
 import type { Job, Scope } from "../scope.ts";
@@ -204,8 +198,11 @@ function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job {
   const decoded = decodeMessage(fields, original.data);
   return {
     handler: scope.handler(),
+    position: original.position,
     original,
-    ...(decoded.ok ? { event: decoded.event, key: keyOf(decoded.event) } : {}),
+    event: decoded.ok ? Object.freeze(decoded.event) : undefined,
+    key: "",
+    slot: undefined,
     attempt: parcel.next,
     attempts: parcel.attempts,
     from: parcel.letter === undefined ? "retrying" : "dead",
