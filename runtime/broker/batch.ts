@@ -4,7 +4,7 @@
 import { randomBytes } from "node:crypto";
 import type { MsgHdrs, NatsConnection } from "./client.ts";
 import { answerTo } from "./losses.ts";
-import { wireHeaders } from "./wire.ts";
+import { publishHeaders, wireHeaders } from "./wire.ts";
 
 export interface BatchMessage {
   readonly natsSubject: string;
@@ -61,12 +61,13 @@ export async function storeBatch(
   try {
     for (let at = 0; at < messages.length - 1; at++) {
       const message = messages[at] as BatchMessage;
-      nc.publish(message.natsSubject, message.data, { headers: batchHeaders(message, id, at + 1) });
+      const headers = publishHeaders(batchLines(message, id, at + 1));
+      nc.publish(message.natsSubject, message.data, { headers });
     }
-    const headers = single
-      ? wireHeaders(ownLines(last))
-      : batchHeaders(last, id, messages.length, "Nats-Batch-Commit: 1\r\n");
-    return resultOf(await answer(nc, last, headers, timeoutMs));
+    const lines = single
+      ? ownLines(last)
+      : `${batchLines(last, id, messages.length)}Nats-Batch-Commit: 1\r\n`;
+    return resultOf(await answer(nc, last, wireHeaders(lines), timeoutMs));
   } catch (cause) {
     return { kind: "unanswered", cause };
   }
@@ -103,8 +104,6 @@ function ownLines(message: BatchMessage): string {
   return `${message.headerLines}Nats-Expected-Last-Subject-Sequence: ${message.expectedSeq}\r\n`;
 }
 
-function batchHeaders(message: BatchMessage, id: string, at: number, commit = "") {
-  return wireHeaders(
-    `${ownLines(message)}Nats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${at}\r\n${commit}`,
-  );
+function batchLines(message: BatchMessage, id: string, at: number): string {
+  return `${ownLines(message)}Nats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${at}\r\n`;
 }

@@ -40,6 +40,7 @@ export {
   eventSubject,
   narrowestFilter,
   natsSubject,
+  subjectOfType,
   type Token,
   token,
   tokenCharsMax,

@@ -49,12 +49,25 @@ export function natsSubject(root: string, ...tokens: readonly Token[]): string {
 
 /** `events.<type>.<key>`: where an event of this type and key stands in the home stream. */
 export function eventSubject(type: string, key: string): string {
-  return natsSubject("events", ...typeTokens(type), token(key));
+  return `${subjectOfType(type)}.${token(key)}`;
 }
+
+/** `events.<type>`: what the subjects of all events of a type begin with. */
+export function subjectOfType(type: string): string {
+  const known = subjects.get(type);
+  if (known !== undefined) return known;
+  const made = natsSubject("events", ...typeTokens(type));
+  if (subjects.size >= subjectsMax) subjects.clear(); // types come from outside as well
+  subjects.set(type, made);
+  return made;
+}
+
+const subjects = new Map<string, string>();
+const subjectsMax = 1_000;
 
 /** The filter for all events of one type. */
 export function typeFilter(type: string): string {
-  return `${natsSubject("events", ...typeTokens(type))}.*`;
+  return `${subjectOfType(type)}.*`;
 }
 
 /**

@@ -8,16 +8,13 @@ import {
   EddyError,
   type Fault,
   nameOf,
-  natsSubject,
-  typeTokens,
+  subjectOfType,
 } from "../events/index.ts";
 import type { Original } from "./retry/parcel.ts";
 
 /** The type that a subject promises, by the subject without its key token. */
 export function wantedSubjects({ declaration: { from } }: Handler) {
-  const types = new Map(
-    listOf(from).map(({ type }) => [natsSubject("events", ...typeTokens(type)), type] as const),
-  );
+  const types = new Map(listOf(from).map(({ type }) => [subjectOfType(type), type] as const));
   return { from, types };
 }
 
