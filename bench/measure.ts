@@ -10,6 +10,8 @@ export interface Bench {
   readonly rounds: number;
   /** Events in a backlog. */
   readonly events: number;
+  /** Events that each run handles before it is measured. */
+  readonly warmUp: number;
   readonly stores: Stores;
   readonly workers: Workers;
 }

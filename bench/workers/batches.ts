@@ -1,30 +1,20 @@
 // The server alone: the messages that a reaction would emit, made beforehand, in atomic batches of 900, one after the
 // other. Nothing is read, handled or recorded: no way of storing them in batches is faster.
-import { connectBroker, storeBatch } from "../../runtime/broker/index.ts";
+import { storeBatch } from "../../runtime/broker/index.ts";
 import { encodeMessage, eventSubject } from "../../runtime/events/index.ts";
-import { home } from "../stores.ts";
-import { type DrainResult, type DrainTask, settling } from "./drain-task.ts";
-import { beginSpan, work } from "./task.ts";
+import { workOnDrain } from "./drain-task.ts";
 
 const perBatch = 900;
 
-await work<DrainTask>(async (task) => {
-  const broker = await connectBroker(
-    { servers: [task.url], name: task.run, timeoutMs: 5_000 },
-    { app: task.run, home },
-  );
-  const messages = Array.from({ length: task.events }, (_, n) => emitted(n));
-  const { settle, steadyMs } = settling(task.events);
-  const end = await beginSpan();
-  for (let from = 0; from < task.events; from += perBatch) {
+await workOnDrain(async (broker, events, _, begin) => {
+  const messages = Array.from({ length: events }, (_, n) => emitted(n));
+  const end = await begin();
+  for (let from = 0; from < events; from += perBatch) {
     const stored = await storeBatch(broker.nc, messages.slice(from, from + perBatch), 10_000);
     if (stored.kind !== "stored") throw new Error(`a batch was not stored: ${stored.kind}`);
-    settle();
   }
-  const steady = steadyMs();
-  const span = await end();
-  await broker.close();
-  return { ...span, handled: task.events, steadyMs: steady } satisfies DrainResult;
+  await end();
+  return events;
 });
 
 function emitted(n: number) {

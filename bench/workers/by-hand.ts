@@ -1,21 +1,16 @@
 // The fastest loop that we can write by hand: the client's callback, JSON.parse, an ack for each message. What it
 // emits are raw publishes, whose answers come to an inbox of its own; 4,096 in flight. No dedupe, no ledger.
 import { AckPolicy } from "@nats-io/jetstream";
-import { type Broker, connectBroker, createInbox, type JsMsg } from "../../runtime/broker/index.ts";
+import { type Broker, createInbox, type JsMsg } from "../../runtime/broker/index.ts";
 import { home } from "../stores.ts";
-import { type DrainResult, type DrainTask, settling } from "./drain-task.ts";
-import { beginSpan, work } from "./task.ts";
+import { countdown, workOnDrain } from "./drain-task.ts";
 
 const inFlightMax = 4_096;
 
-await work<DrainTask>(async (task) => {
-  const broker = await connectBroker(
-    { servers: [task.url], name: task.run, timeoutMs: 5_000 },
-    { app: task.run, home },
-  );
-  const { settle, finished, steadyMs } = settling(task.events);
-  const emit = task.does === "emit" ? emitter(broker, settle) : undefined;
-  const end = await beginSpan();
+await workOnDrain(async (broker, events, task, begin) => {
+  const { tick, over } = countdown(events);
+  const emit = task.does === "emit" ? emitter(broker, tick) : undefined;
+  const end = await begin();
   await broker.jsm.consumers.add(home, {
     durable_name: task.run,
     ack_policy: AckPolicy.Explicit,
@@ -27,23 +22,21 @@ await work<DrainTask>(async (task) => {
   const messages = await consumer.consume({
     max_messages: 2_000,
     callback(message) {
-      if (++seen > task.events) return;
+      if (++seen > events) return;
       const { n } = JSON.parse(message.string()) as { n: number };
       if (emit !== undefined) return emit(message, n);
       message.ack();
-      settle();
+      tick();
     },
   });
-  await finished;
+  await over;
   messages.stop();
   await broker.nc.flush(); // the acks
-  const steady = steadyMs();
-  const span = await end();
-  await broker.close();
-  return { ...span, handled: task.events, steadyMs: steady } satisfies DrainResult;
+  await end();
+  return events;
 });
 
-function emitter({ nc }: Broker, settle: () => void): (message: JsMsg, n: number) => void {
+function emitter({ nc }: Broker, onStored: () => void): (message: JsMsg, n: number) => void {
   const inbox = createInbox();
   const slots = new Map<string, JsMsg>(); // causes of what is in flight
   const waiting: { message: JsMsg; n: number }[] = [];
@@ -59,7 +52,7 @@ function emitter({ nc }: Broker, settle: () => void): (message: JsMsg, n: number
       if (seq === undefined) throw new Error(`refused: ${reply.string()}`);
       slots.delete(slot);
       cause.ack();
-      settle();
+      onStored();
       const next = waiting[head];
       if (next !== undefined) {
         head++;

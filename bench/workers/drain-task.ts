@@ -1,40 +1,82 @@
-// The task of those who drain a backlog, in whichever way, and what they give back.
-import type { Span } from "./task.ts";
+// The task of those who drain a backlog, in whichever way: once to warm up, on a server of its own, and once measured.
+// So a few seconds' code, still to be compiled, is not taken for what weeks of it cost; and nothing that is measured
+// was touched before.
+import { type Broker, connectBroker } from "../../runtime/broker/index.ts";
+import { home } from "../stores.ts";
+import { beginSpan, type Span, work } from "./task.ts";
 
 export interface DrainTask {
-  readonly url: string;
+  readonly warmUp: Backlogged;
+  readonly measured: Backlogged;
   /** Makes apps, ledgers and consumers of this run its own. */
   readonly run: string;
   /** nothing: handle only. emit: each event emits one. fold: each event goes into the entry of its key. */
   readonly does: "nothing" | "emit" | "fold";
-  /** Events to drain; a reference that is slow may leave the rest of the backlog. */
-  readonly events: number;
-  /** Handlers, each of a type of its own, or all of one type. */
   readonly handlers: number;
+  /** Types of the backlog. Handlers are of one each; where there is one type, all are of it. */
   readonly types: number;
 }
 
-export interface DrainResult extends Span {
-  /** Events handled, each handler's counted. */
-  readonly handled: number;
-  /** From the first event that was settled to the last: without start-up. */
-  readonly steadyMs: number;
+interface Backlogged {
+  readonly url: string;
+  /** Events to drain; who is slow may leave the rest of the backlog. */
+  readonly events: number;
 }
 
-/** Where the first event's and the last event's settling are noted. */
-export function settling(total: number) {
-  let first = 0;
-  let settled = 0;
+export interface DrainResult extends Span {
+  /** Events handled; each handler's, where several handle one. */
+  readonly handled: number;
+}
+
+/** Drains the first events of the backlog, and ends when the last of them is settled. */
+export type Drain = (
+  broker: Broker,
+  events: number,
+  task: DrainTask,
+  /** Called once, when everything stands and nothing is asked for yet; what it returns, after the last. */
+  begin: () => Promise<() => Promise<void>>,
+) => Promise<number>;
+
+export async function workOnDrain(drain: Drain): Promise<never> {
+  return await work<DrainTask>(async (task) => {
+    await drainOne(drain, task.warmUp, task, async () => async () => {});
+    let span: Span = { ms: Number.NaN, cpuMs: Number.NaN };
+    const handled = await drainOne(drain, task.measured, task, async () => {
+      const end = await beginSpan();
+      return async () => {
+        span = await end();
+      };
+    });
+    return { ...span, handled } satisfies DrainResult;
+  });
+}
+
+async function drainOne(
+  drain: Drain,
+  { url, events }: Backlogged,
+  task: DrainTask,
+  begin: Parameters<Drain>[3],
+): Promise<number> {
+  const broker = await connectBroker(
+    { servers: [url], name: task.run, timeoutMs: 5_000 },
+    { app: task.run, home },
+  );
+  const handled = await drain(broker, events, task, begin);
+  await broker.close();
+  return handled;
+}
+
+/** Resolves with the last of so many. */
+export function countdown(total: number): { tick(): void; readonly over: Promise<void> } {
+  let left = total;
   let done = () => {};
-  const finished = new Promise<void>((resolve) => {
+  const over = new Promise<void>((resolve) => {
     done = resolve;
   });
   return {
-    finished,
-    settle() {
-      if (++settled === 1) first = performance.now();
-      if (settled === total) done();
+    over,
+    tick() {
+      if (--left === 0) done();
     },
-    steadyMs: () => performance.now() - first,
   };
 }

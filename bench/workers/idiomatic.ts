@@ -2,21 +2,16 @@
 // client's own `js.publish` and `kv.put`, 256 in flight. It has no dedupe, no retries, no record of what is done.
 import { AckPolicy } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
-import { type Broker, connectBroker, type JsMsg } from "../../runtime/broker/index.ts";
+import type { Broker, JsMsg } from "../../runtime/broker/index.ts";
 import { home } from "../stores.ts";
-import { type DrainResult, type DrainTask, settling } from "./drain-task.ts";
-import { beginSpan, work } from "./task.ts";
+import { countdown, type DrainTask, workOnDrain } from "./drain-task.ts";
 
 const inFlightMax = 256;
 
-await work<DrainTask>(async (task) => {
-  const broker = await connectBroker(
-    { servers: [task.url], name: task.run, timeoutMs: 5_000 },
-    { app: task.run, home },
-  );
+await workOnDrain(async (broker, events, task, begin) => {
   const store = await storeOf(task, broker);
-  const { settle, finished, steadyMs } = settling(task.events);
-  const end = await beginSpan();
+  const { tick, over } = countdown(events);
+  const end = await begin();
   await broker.jsm.consumers.add(home, {
     durable_name: task.run,
     ack_policy: AckPolicy.Explicit,
@@ -30,24 +25,22 @@ await work<DrainTask>(async (task) => {
     const data = JSON.parse(message.string()) as { n: number };
     if (store === undefined) {
       message.ack();
-      settle();
+      tick();
     } else {
       const stored: Promise<void> = store(message, data.n).then(() => {
         message.ack();
         inFlight.delete(stored);
-        settle();
+        tick();
       });
       inFlight.add(stored);
       if (inFlight.size >= inFlightMax) await Promise.race(inFlight);
     }
-    if (++seen === task.events) break;
+    if (++seen === events) break;
   }
-  await finished;
+  await over;
   await broker.nc.flush(); // the acks
-  const steady = steadyMs();
-  const span = await end();
-  await broker.close();
-  return { ...span, handled: seen, steadyMs: steady } satisfies DrainResult;
+  await end();
+  return seen;
 });
 
 type Store = (message: JsMsg, n: number) => Promise<unknown>;
