@@ -2,10 +2,12 @@
 // README.md beside this file says what each row measures and what it leaves out.
 import { parseArgs } from "node:util";
 import { type Bench, type Contest, runContest } from "./measure.ts";
+import { installPeers } from "./peers.ts";
 import { profileContest } from "./profile.ts";
 import type { Row, RowSpec } from "./row.ts";
 import { emitContests } from "./rows/emit.ts";
 import { handleContests } from "./rows/handle.ts";
+import { moleculerContests } from "./rows/moleculer.ts";
 import { projectionContests } from "./rows/projection.ts";
 import { createStores } from "./stores.ts";
 import { tableOf } from "./table.ts";
@@ -15,6 +17,7 @@ const families: readonly ((bench: Bench) => Contest[])[] = [
   handleContests,
   emitContests,
   projectionContests,
+  moleculerContests,
 ];
 
 const { values: flags, positionals: words } = parseArgs({
@@ -42,6 +45,7 @@ const chosen = families
   .flatMap((family) => family(bench).map((contest, at) => ({ family, at, contest })))
   .filter(({ contest }) => wantedOf(contest).length > 0);
 if (chosen.length === 0) throw new Error(`no row has ${words.join(" or ")} in its name`);
+if (chosen.some(({ contest }) => contest.peers)) installPeers();
 
 if (flags.profile) {
   for (const { family, at, contest } of chosen) {

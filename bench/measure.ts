@@ -19,6 +19,8 @@ export interface Bench {
 /** Several ways to do one thing, measured side by side. */
 export interface Contest {
   readonly rows: readonly RowSpec[];
+  /** Needs what `bench/package.json` names. */
+  readonly peers?: true;
   /** Measures a way once, in fresh processes. `run` tells runs apart. */
   measure(way: string, run: string): Promise<Sample>;
 }

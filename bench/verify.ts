@@ -1,7 +1,7 @@
 // After a run: what it was to store is there, once and right. A benchmark that skips work is a defect.
 import { DeliverPolicy } from "@nats-io/jetstream";
 import { connectBroker } from "../runtime/broker/index.ts";
-import { home } from "./stores.ts";
+import { home } from "./backlog.ts";
 
 /** Each event below `events` has emitted exactly one. */
 export async function assertEmittedOnce(url: string, events: number): Promise<void> {

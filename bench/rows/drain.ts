@@ -1,5 +1,6 @@
 // What the rows that drain a backlog have in common: a fresh server on a copy of the backlog, a worker, and a look at
 // what it has stored.
+import { backlogOf } from "../backlog.ts";
 import type { Bench } from "../measure.ts";
 import type { Sample } from "../row.ts";
 import type { Sync } from "../server.ts";
@@ -17,8 +18,7 @@ export interface Drain {
   readonly keys?: number;
   readonly types?: number;
   readonly handlers?: number;
-  /** More for a worker of its own kind. */
-  readonly more?: Readonly<Record<string, unknown>>;
+  readonly inFlight?: number;
 }
 
 /** Drains once. `rate` is events a second, `cpuUs` processor time an event. */
@@ -27,14 +27,17 @@ export async function drain(bench: Bench, run: string, drained: Drain): Promise<
   const backlog = drained.backlog ?? bench.events;
   const events = Math.min(drained.events ?? backlog, backlog);
   const shape = { keys, types };
-  await using warm = await bench.stores.start({ ...shape, events: bench.warmUp }, "default");
-  await using server = await bench.stores.start({ ...shape, events: backlog }, sync);
+  await using warm = await bench.stores.start(
+    backlogOf({ ...shape, events: bench.warmUp }),
+    "default",
+  );
+  await using server = await bench.stores.start(backlogOf({ ...shape, events: backlog }), sync);
   const task: DrainTask = {
     warmUp: { url: warm.url, events: bench.warmUp },
     measured: { url: server.url, events },
-    ...{ run, does, handlers, types },
+    ...{ run, does, handlers, types, inFlight: drained.inFlight ?? 0 },
   };
-  const result = await bench.workers.run<DrainResult>(worker, { ...task, ...drained.more });
+  const result = await bench.workers.run<DrainResult>(worker, task);
   if (does === "emit") await assertEmittedOnce(server.url, events);
   if (does === "fold") await assertFolded(server.url, events, keys);
   return {

@@ -2,7 +2,7 @@
 // emits are raw publishes, whose answers come to an inbox of its own; 4,096 in flight. No dedupe, no ledger.
 import { AckPolicy } from "@nats-io/jetstream";
 import { type Broker, createInbox, type JsMsg } from "../../runtime/broker/index.ts";
-import { home } from "../stores.ts";
+import { home } from "../backlog.ts";
 import { countdown, workOnDrain } from "./drain-task.ts";
 
 const inFlightMax = 4_096;

@@ -2,7 +2,7 @@
 // So a few seconds' code, still to be compiled, is not taken for what weeks of it cost; and nothing that is measured
 // was touched before.
 import { type Broker, connectBroker } from "../../runtime/broker/index.ts";
-import { home } from "../stores.ts";
+import { home } from "../backlog.ts";
 import { beginSpan, type Span, work } from "./task.ts";
 
 export interface DrainTask {
@@ -15,6 +15,8 @@ export interface DrainTask {
   readonly handlers: number;
   /** Types of the backlog. Handlers are of one each; where there is one type, all are of it. */
   readonly types: number;
+  /** Where a peer bounds what it has in flight. */
+  readonly inFlight: number;
 }
 
 interface Backlogged {

@@ -3,7 +3,7 @@
 import { AckPolicy } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import type { Broker, JsMsg } from "../../runtime/broker/index.ts";
-import { home } from "../stores.ts";
+import { home } from "../backlog.ts";
 import { countdown, type DrainTask, workOnDrain } from "./drain-task.ts";
 
 const inFlightMax = 256;

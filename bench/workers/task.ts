@@ -2,9 +2,13 @@
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
 
+export function taskOf<Task>(): Task {
+  return JSON.parse(process.argv[2] ?? "{}");
+}
+
 /** Runs the work on the task that the process was given, and ends the process with its result. */
 export async function work<Task>(run: (task: Task) => Promise<object>): Promise<never> {
-  const result = await run(JSON.parse(process.argv[2] ?? "{}"));
+  const result = await run(taskOf());
   process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
   return await new Promise(() => {});
 }
