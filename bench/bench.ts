@@ -1,132 +1,69 @@
-// `npm run bench`: the runtime against the loop that one would write by hand with the same client.
-// Ratios of medians, taken in one run: both ways alternate, each in a fresh process, on a backlog in a file stream.
-// The loop does less: it has neither dedupe nor retries, and doubles its effects after a crash.
-import { spawn } from "node:child_process";
-import { join } from "node:path";
-import {
-  connectBroker,
-  ensureStream,
-  homeStreamConfig,
-  storeBatch,
-} from "../runtime/broker/index.ts";
-import { encodeMessage, eventSubject } from "../runtime/events/index.ts";
-import { startNats } from "../tests/support/nats.ts";
-import type { WorkerResult, WorkerTask } from "./worker.ts";
+// `npm run bench`: what the runtime costs, as ratios to what one would write without it, taken in one run.
+// README.md beside this file says what each row measures and what it leaves out.
+import { parseArgs } from "node:util";
+import { type Bench, type Contest, runContest } from "./measure.ts";
+import { installPeers } from "./peers.ts";
+import { profileContest } from "./profile.ts";
+import type { Row, RowSpec } from "./row.ts";
+import { emitContests } from "./rows/emit.ts";
+import { handleContests } from "./rows/handle.ts";
+import { moleculerContests } from "./rows/moleculer.ts";
+import { projectionContests } from "./rows/projection.ts";
+import { createStores } from "./stores.ts";
+import { tableOf } from "./table.ts";
+import { buildWorkers } from "./workers.ts";
 
-interface Row {
-  readonly name: string;
-  /** Events a second, medians. */
-  readonly ours: number;
-  readonly reference: number;
-  readonly unit: "events/s";
-  readonly ratio: number;
-  /** Lowest and highest of our runs. */
-  readonly spread: readonly [number, number];
-  /** Processor time of the client process, ours to the loop's. */
-  readonly cpuRatio: number;
+const families: readonly ((bench: Bench) => Contest[])[] = [
+  handleContests,
+  emitContests,
+  projectionContests,
+  moleculerContests,
+];
+
+const { values: flags, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
+  },
+});
+
+/** The rows of a contest whose name has one of the words. */
+function wantedOf({ rows }: Contest): RowSpec[] {
+  if (words.length === 0) return [...rows];
+  return rows.filter(({ name }) => words.some((word) => name.includes(word)));
 }
 
-const json = process.argv.includes("--json");
-const quick = process.argv.includes("--quick");
-const events = quick ? 20_000 : 100_000;
-const rounds = quick ? 3 : 5;
+await using stores = createStores();
+await using workers = await buildWorkers();
+const size = flags.quick
+  ? { rounds: 3, events: 20_000, warmUp: 5_000 }
+  : { rounds: 5, events: 100_000, warmUp: 20_000 };
+const bench: Bench = { quick: flags.quick, ...size, stores, workers };
+const chosen = families
+  .flatMap((family) => family(bench).map((contest, at) => ({ family, at, contest })))
+  .filter(({ contest }) => wantedOf(contest).length > 0);
+if (chosen.length === 0) throw new Error(`no row has ${words.join(" or ")} in its name`);
+if (chosen.some(({ contest }) => contest.peers)) installPeers();
 
-const rows: Row[] = [];
-for (const sync of ["default", "always"] as const) {
-  await using nats = await startNats({ sync });
-  await fill(nats.url);
-  for (const work of ["handle", "emit"] as const) rows.push(await compare(nats.url, work, sync));
-}
-if (json) process.stdout.write(`${JSON.stringify(rows)}\n`);
-else printTable();
-process.exit(0);
-
-async function compare(url: string, work: WorkerTask["work"], sync: string): Promise<Row> {
-  const results = { ours: [] as WorkerResult[], loop: [] as WorkerResult[] };
-  for (let round = 0; round < rounds; round++) {
-    const ways = round % 2 === 0 ? (["ours", "loop"] as const) : (["loop", "ours"] as const);
-    for (const way of ways) {
-      const run = `${way}-${work}-${round}`;
-      results[way].push(await inFreshProcess({ way, work, url, events, run }));
+if (flags.profile) {
+  for (const { family, at, contest } of chosen) {
+    const makeContest = (profiled: Bench) => family(profiled)[at] as Contest;
+    for (const way of new Set(wantedOf(contest).map(({ ours }) => ours))) {
+      process.stdout.write(`${await profileContest(makeContest, way, bench)}\n`);
     }
   }
-  const rate = (all: readonly WorkerResult[]) => all.map(({ ms }) => (events / ms) * 1_000);
-  const ours = rate(results.ours);
-  const reference = median(rate(results.loop));
-  const cpu = (all: readonly WorkerResult[]) => median(all.map(({ cpuMs }) => cpuMs));
-  return {
-    name: `${work === "handle" ? "handle" : "handle and emit one"}, sync ${sync}`,
-    ours: Math.round(median(ours)),
-    reference: Math.round(reference),
-    unit: "events/s",
-    ratio: round2(median(ours) / reference),
-    spread: [Math.round(Math.min(...ours)), Math.round(Math.max(...ours))],
-    cpuRatio: round2(cpu(results.ours) / cpu(results.loop)),
-  };
-}
-
-async function inFreshProcess(task: WorkerTask): Promise<WorkerResult> {
-  const worker = join(import.meta.dirname, "worker.ts");
-  const child = spawn(process.execPath, ["--import", "tsx", worker, JSON.stringify(task)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let output = "";
-  for await (const chunk of child.stdout) output += String(chunk);
-  if (output === "") throw new Error(`the run ${task.run} ended without a result`);
-  return JSON.parse(output) as WorkerResult;
-}
-
-/** A backlog of events with 300 bytes of data on 1,000 keys. */
-async function fill(url: string): Promise<void> {
-  const broker = await connectBroker(
-    { servers: [url], name: "fill", timeoutMs: 5_000 },
-    { app: "bench", home: "EVENTS" },
-  );
-  await ensureStream(broker.jsm, homeStreamConfig("EVENTS", 8 * 2 ** 30));
-  const pad = "x".repeat(280);
-  for (let from = 0; from < events; from += 900) {
-    const count = Math.min(900, events - from);
-    const batch = Array.from({ length: count }, (_, i) => {
-      const n = from + i;
-      const key = String(n % 1_000);
-      const encoded = encodeMessage({
-        specversion: "1.0",
-        id: String(n),
-        source: "/bench",
-        type: "com.acme.measured",
-        subject: key,
-        extensions: {},
-        data: { n, pad },
-      });
-      return { natsSubject: eventSubject("com.acme.measured", key), ...encoded };
-    });
-    const stored = await storeBatch(broker.nc, batch, 10_000);
-    if (stored.kind !== "stored") throw new Error(`the backlog was not stored: ${stored.kind}`);
+} else {
+  const rows: Row[] = [];
+  for (const { contest } of chosen) {
+    rows.push(...(await runContest(contest, wantedOf(contest), bench.rounds, showProgress)));
   }
-  await broker.close();
+  showProgress("");
+  process.stdout.write(flags.json ? `${JSON.stringify(rows, undefined, 2)}\n` : tableOf(rows));
 }
 
-function printTable(): void {
-  const cells = rows.map((row) => [
-    row.name,
-    `${row.ours} (${row.spread[0]} to ${row.spread[1]})`,
-    String(row.reference),
-    `${row.ratio} x`,
-    `${row.cpuRatio} x`,
-  ]);
-  const table = [["row", "ours, events/s", "loop, events/s", "rate", "CPU"], ...cells];
-  const widths =
-    table[0]?.map((_, at) => Math.max(...table.map((line) => line[at]?.length ?? 0))) ?? [];
-  for (const line of table) {
-    process.stdout.write(`${line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ")}\n`);
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function round2(value: number): number {
-  return Math.round(value * 100) / 100;
+/** One line that is overwritten, on a terminal only. */
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }

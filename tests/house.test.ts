@@ -39,7 +39,7 @@ const topLevel = {
 const files = ["runtime", "handlers", "tests", "bench"].flatMap((folder) =>
   readdirSync(resolve(root, folder), { recursive: true, encoding: "utf8" })
     .map((name) => posix.join(folder, name.replaceAll("\\", "/")))
-    .filter((path) => /\.[jt]s$/.test(path) && !path.includes("/fixtures/")),
+    .filter((path) => /\.[jt]s$/.test(path) && !/\/(?:fixtures|node_modules)\//.test(path)),
 );
 const sources = new Map(files.map((path) => [path, readFileSync(resolve(root, path), "utf8")]));
 const isTest = (path: string) => /\.test\.ts$|\/support\//.test(path);

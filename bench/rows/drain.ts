@@ -1,0 +1,49 @@
+// What the rows that drain a backlog have in common: a fresh server on a copy of the backlog, a worker, and a look at
+// what it has stored.
+import { backlogOf } from "../backlog.ts";
+import type { Bench } from "../measure.ts";
+import type { Sample } from "../row.ts";
+import type { Sync } from "../server.ts";
+import { assertEmittedOnce, assertFolded } from "../verify.ts";
+import type { DrainResult, DrainTask } from "../workers/drain-task.ts";
+
+export interface Drain {
+  readonly worker: string;
+  readonly sync: Sync;
+  readonly does: DrainTask["does"];
+  /** Default: all of the backlog. */
+  readonly events?: number;
+  /** Size of the backlog. Default: the bench's. */
+  readonly backlog?: number;
+  readonly keys?: number;
+  readonly types?: number;
+  readonly handlers?: number;
+  readonly inFlight?: number;
+}
+
+/** Drains once. `rate` is events a second, `cpuUs` processor time an event. */
+export async function drain(bench: Bench, run: string, drained: Drain): Promise<Sample> {
+  const { worker, sync, does, keys = 1_000, types = 1, handlers = 1 } = drained;
+  const backlog = drained.backlog ?? bench.events;
+  const events = Math.min(drained.events ?? backlog, backlog);
+  const shape = { keys, types };
+  await using warm = await bench.stores.start(
+    backlogOf({ ...shape, events: bench.warmUp }),
+    "default",
+  );
+  await using server = await bench.stores.start(backlogOf({ ...shape, events: backlog }), sync);
+  const task: DrainTask = {
+    warmUp: { url: warm.url, events: bench.warmUp },
+    measured: { url: server.url, events },
+    ...{ run, does, handlers, types, inFlight: drained.inFlight ?? 0 },
+  };
+  const result = await bench.workers.run<DrainResult>(worker, task);
+  if (does === "emit") await assertEmittedOnce(server.url, events);
+  if (does === "fold") await assertFolded(server.url, events, keys);
+  return {
+    rate: (result.handled / result.ms) * 1_000,
+    cpuUs: (result.cpuMs * 1_000) / result.handled,
+  };
+}
+
+export const syncs: readonly Sync[] = ["default", "always"];
