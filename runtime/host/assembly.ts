@@ -209,7 +209,7 @@ function pipelineParts(
 }
 
 async function gaugesOf(core: Core | undefined): Promise<Gauges> {
-  if (core === undefined) return { handlers: [], identities: 0 };
+  if (core === undefined) return { handlers: [], identities: 0, identitiesLeft: 0 };
   const status = new Map(core.pipeline.status().map((s) => [s.handler.name, s.inFlight]));
   const rows = await readHandlers(core.broker);
   return {
@@ -217,6 +217,7 @@ async function gaugesOf(core: Core | undefined): Promise<Gauges> {
       .filter((row) => status.has(row.name))
       .map(({ name, lag }) => ({ handler: name, lag, inFlight: status.get(name) ?? 0 })),
     identities: core.pipeline.identities.size,
+    identitiesLeft: core.pipeline.identities.left,
   };
 }
 

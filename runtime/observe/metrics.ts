@@ -8,6 +8,8 @@ export interface Gauges {
   readonly handlers: readonly HandlerGauges[];
   /** Entries of the identity index. */
   readonly identities: number;
+  /** Entries that have left it since the start, by count or age: their repeats are not recognised any more. */
+  readonly identitiesLeft: number;
 }
 
 export interface HandlerGauges {
@@ -143,12 +145,19 @@ function showing(registry: Registry): (gauges: Gauges | undefined) => void {
     help: "Entries of the identity index",
     registers,
   });
+  const left = new Gauge({
+    name: "eddy_identities_left",
+    help: "Entries that have left the identity index since the start, by count or age",
+    registers,
+  });
   return (gauges) => {
     lag.reset(); // handlers that are gone leave nothing behind
     inFlight.reset();
     identities.remove();
+    left.remove();
     if (gauges === undefined) return;
     identities.set(gauges.identities);
+    left.set(gauges.identitiesLeft);
     for (const handler of gauges.handlers) {
       lag.set({ handler: handler.handler }, handler.lag);
       inFlight.set({ handler: handler.handler }, handler.inFlight);

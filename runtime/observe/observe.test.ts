@@ -137,6 +137,7 @@ test("metrics count outcomes, retries, batches and show gauges that are read whe
   const metrics = createMetrics(() => ({
     handlers: [{ handler: who.handler, lag: 5, inFlight: 2 }],
     identities: 99,
+    identitiesLeft: 7,
   }));
   metrics.report(handled);
   metrics.report(handled);
@@ -160,6 +161,7 @@ test("metrics count outcomes, retries, batches and show gauges that are read whe
   assert.equal(value(`eddy_retries_total{${label}`)?.split(" ")[1], "1");
   assert.equal(value(`eddy_lag_events{${label}`)?.split(" ")[1], "5");
   assert.equal(value("eddy_identities ")?.split(" ")[1], "99");
+  assert.equal(value("eddy_identities_left ")?.split(" ")[1], "7");
   assert.equal(value('eddy_commit_bytes_total{stream="EVENTS"')?.split(" ")[1], "900");
   assert.ok(!text.includes("order.placed"), "text of events is no label");
   assert.ok(value("process_cpu_seconds_total"));

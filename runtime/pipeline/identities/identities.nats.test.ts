@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eventually } from "../../../tests/support/eventually.ts";
+import { startNats } from "../../../tests/support/nats.ts";
+import { makeTestEvent } from "../../../tests/support/pipeline.ts";
+import {
+  type Broker,
+  connectBroker,
+  type Delivery,
+  ensureStream,
+  homeStreamConfig,
+  identitiesStream,
+  identitiesStreamConfig,
+  readDelivery,
+  readOrdered,
+  storeBatch,
+  streamInfo,
+} from "../../broker/index.ts";
+import { encodeMessage, eventSubject } from "../../events/index.ts";
+import type { Hash64 } from "./hash.ts";
+import { type Identities, startIdentities } from "./identities.ts";
+
+const limits = { countMax: 100_000, ageMs: 3_600_000 };
+
+async function connected(url: string) {
+  const broker = await connectBroker(
+    { servers: [url], name: "test", timeoutMs: 5_000 },
+    { app: "test", home: "EVENTS" },
+  );
+  await ensureStream(broker.jsm, homeStreamConfig("EVENTS", 500_000_000));
+  await ensureStream(broker.jsm, identitiesStreamConfig);
+  return Object.assign(broker, { [Symbol.asyncDispose]: () => broker.close() });
+}
+
+async function store(broker: Broker, ids: readonly string[]): Promise<void> {
+  for (let from = 0; from < ids.length; from += 900) {
+    const batch = ids.slice(from, from + 900).map((id) => ({
+      natsSubject: eventSubject("t", id),
+      ...encodeMessage(makeTestEvent("t", id, {})),
+    }));
+    assert.equal((await storeBatch(broker.nc, batch, 10_000)).kind, "stored");
+  }
+}
+
+async function createdMsOf(broker: Broker): Promise<number> {
+  return Date.parse((await streamInfo(broker.jsm, "EVENTS"))?.created ?? "");
+}
+
+async function deliveriesOf(broker: Broker, count: number): Promise<Delivery[]> {
+  const found: Delivery[] = [];
+  const stop = await readOrdered(broker, {
+    stream: "EVENTS",
+    filter: "events.>",
+    fromSeq: 1,
+    onMessage: (message) => found.push(readDelivery(message)),
+    onBroken: (why) => assert.fail(why),
+  });
+  await eventually(() => found.length === count, { timeoutMs: 10_000 });
+  await stop();
+  return found;
+}
+
+/** Wants the last position, as a handler does, and gives the verdicts once all are known. */
+async function verdicts(broker: Broker, identities: Identities, last: number): Promise<number[]> {
+  const created = await createdMsOf(broker);
+  const [delivery] = (await deliveriesOf(broker, last)).slice(-1);
+  if (delivery !== undefined) identities.deliver(created, delivery);
+  await eventually(
+    () => {
+      const passed = identities.passedOf(created);
+      if (passed < last) throw new Error(`passed ${passed} of ${last}`);
+      return true;
+    },
+    { timeoutMs: 10_000 },
+  );
+  return Array.from({ length: last }, (_, at) => identities.repeatOf(at + 1));
+}
+
+const ids = Array.from({ length: 3_000 }, (_, n) => `e${n % 2_500}`); // the last 500 are repeats
+const expected = ids.map((_, at) => (at < 2_500 ? 0 : at - 2_500 + 1));
+
+test("I1: what nobody brings is read from the log, and pieces that come out of turn find their place", async () => {
+  await using nats = await startNats();
+  await using broker = await connected(nats.url);
+  await store(broker, ids);
+  const identities = await startIdentities(broker, "EVENTS", limits, () => {});
+  const created = await createdMsOf(broker);
+  const deliveries = await deliveriesOf(broker, ids.length);
+  // A handler that reads every third event, and one far ahead of it: between them nobody reads.
+  for (const [at, delivery] of deliveries.entries())
+    if (at % 3 === 0 && at < 1_000) identities.deliver(created, delivery);
+  for (const delivery of deliveries.slice(2_000, 2_100).reverse())
+    identities.deliver(created, delivery);
+  assert.deepEqual(await verdicts(broker, identities, ids.length), expected);
+  await identities.stop();
+});
+
+test("what is delivered in a row is known at once, without a reader of its own", async () => {
+  await using nats = await startNats();
+  await using broker = await connected(nats.url);
+  await store(broker, ids);
+  const identities = await startIdentities(broker, "EVENTS", limits, () => {});
+  const created = await createdMsOf(broker);
+  const deliveries = await deliveriesOf(broker, ids.length);
+  for (const delivery of deliveries.slice(0, 2_500)) {
+    identities.deliver(created, delivery);
+    assert.equal(identities.passedOf(created), delivery.seq);
+  }
+  assert.equal((await streamInfo(broker.jsm, "EVENTS"))?.state.consumer_count, 0);
+  await identities.stop();
+});
+
+test("verdicts are the same after a restart: from blocks, without them, and with blocks that are none", async () => {
+  await using nats = await startNats();
+  await using broker = await connected(nats.url);
+  await store(broker, ids.slice(0, 2_700));
+  const first = await startIdentities(broker, "EVENTS", limits, () => {});
+  await verdicts(broker, first, 2_700);
+  await first.stop(); // saves its block
+  await store(broker, ids.slice(2_700));
+  for (const spoil of [
+    async () => {},
+    async () => void (await broker.js.publish("identities.test.EVENTS", "no block")),
+    async () => void (await broker.jsm.streams.purge(identitiesStream)),
+  ]) {
+    await spoil();
+    const again = await startIdentities(broker, "EVENTS", limits, () => {});
+    assert.deepEqual(await verdicts(broker, again, ids.length), expected);
+    await again.stop();
+  }
+});
+
+test("I2: with a hash that tells nothing apart no event is lost, and a repeat of the last one is still found", async () => {
+  const weak = (): Hash64 => ({ hi: 1, lo: 1 });
+  await using nats = await startNats();
+  await using broker = await connected(nats.url);
+  await store(broker, ["a", "b", "c", "c", "d", "e"]);
+  const identities = await startIdentities(broker, "EVENTS", limits, () => {}, weak);
+  assert.deepEqual(await verdicts(broker, identities, 6), [0, 0, 0, 3, 0, 0]);
+  await identities.stop();
+});
+
+test("what leaves the window by count is counted, and its repeat is not recognised any more", async () => {
+  await using nats = await startNats();
+  await using broker = await connected(nats.url);
+  await store(broker, ids);
+  const small = { ...limits, countMax: 1_000 };
+  const identities = await startIdentities(broker, "EVENTS", small, () => {});
+  const found = await verdicts(broker, identities, ids.length);
+  assert.ok(found.every((first) => first === 0));
+  assert.equal(identities.size, 1_000);
+  assert.equal(identities.left, 2_000);
+  await identities.stop();
+});
