@@ -11,7 +11,7 @@ import { openEntries } from "../../runtime/projections/index.ts";
 import { homeMaxBytes, typeOf } from "../backlog.ts";
 
 export function startNodePipeline(broker: Broker, onFact: Report): Promise<Pipeline> {
-  const metrics = createMetrics(() => ({ handlers: [], identities: 0 }));
+  const metrics = createMetrics(() => ({ handlers: [], identities: 0, identitiesLeft: 0 }));
   const log = logFacts(createLogger({ level: "warn", format: "json" }, process.stderr), "debug");
   const config = loadConfig({ env: {} });
   return startPipeline({
