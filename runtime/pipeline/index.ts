@@ -3,7 +3,7 @@
 export type { Entries, OpenEntries } from "./entries.ts";
 export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
 export type { ReadEntry } from "./handle.ts";
-export type { DeadReason, Outcome } from "./outcome.ts";
+export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
 export {
   type HandlerStatus,
   type Pipeline,
