@@ -102,7 +102,7 @@ function termsOf({ defaults, broker }: Scope, { name, declaration }: Handler): V
 }
 
 /** CloudEvents `source` of what a handler emits: `/<app>/<handler>`. */
-function sourceOf(app: string, handler: string): string {
+export function sourceOf(app: string, handler: string): string {
   return `/${app}/${handler}`;
 }
 

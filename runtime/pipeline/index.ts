@@ -10,6 +10,8 @@ export {
   type PipelineParts,
   startPipeline,
 } from "./pipeline.ts";
+export type { Finding } from "./reconcile/findings.ts";
+export { type Reconciled, reconcile } from "./reconcile/reconcile.ts";
 export {
   discardLetter,
   type Letter,

@@ -4,9 +4,11 @@
 // its sequence: a letter that replaced it in the meantime stays.
 import { type Broker, deadStream, readAll, readMessage, streamInfo } from "../../broker/index.ts";
 import { natsSubject, parseHeaderBlock, token } from "../../events/index.ts";
+import { placeNamed } from "../ledger/place.ts";
 import type { LetterReason } from "../outcome.ts";
 import { giveBack } from "./backoff.ts";
 import { decodeParcel, type ErrorFacts, type Parcel } from "./parcel.ts";
+import { markDiscarded } from "./standing.ts";
 import { storeParcel, wholeParcel } from "./store.ts";
 
 /** A dead letter as an operator sees it. */
@@ -97,6 +99,11 @@ export async function discardLetter(broker: Broker, letter: number): Promise<"di
   const parcel = await openLetter(broker, letter);
   if (parcel === undefined) return "gone";
   await removeLetter(broker, parcel, letter);
+  const { handler, original } = parcel;
+  const places = (["reaction", "projection"] as const).map((kind) =>
+    placeNamed(kind, handler, broker.app, broker.home),
+  );
+  await markDiscarded(broker.nc, places, original.position);
   return "discarded";
 }
 
