@@ -24,7 +24,9 @@ const rooms = floors.flat();
 
 /** The harness runs the pipeline's pure stages. Its door would load the NATS client into the tests of every author. */
 const sideDoors: Readonly<Record<string, readonly string[]>> = {
-  testing: ["fold", "handle", "retry/backoff"].map((stage) => `runtime/pipeline/${stage}.ts`),
+  testing: ["expiry", "fold", "handle", "retry/backoff"].map(
+    (stage) => `runtime/pipeline/${stage}.ts`,
+  ),
 };
 
 /** What the repository consists of, and what it makes and git does not see. */

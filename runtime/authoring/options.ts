@@ -13,13 +13,21 @@ export interface HandlerOptions {
   readonly deadline?: Duration;
   /** Waits between attempts; one more attempt than delays, then dead. Default 1 s, 5 s, 30 s, 2 min, 10 min. */
   readonly retry?: readonly Duration[];
+  /**
+   * An event that is older when an attempt would run ends as `expired`: no attempt, no effect. Its age counts from its
+   * `time`, or from when it was stored where it has none or claims to be younger. Default: no limit.
+   * The extension `expirytime` of an event does the same for that event. A projection does not fold what has expired.
+   */
+  readonly maxAge?: Duration;
+  /** Keep what has expired as a dead letter, so that it can be looked at and given back. Default false. */
+  readonly keepExpired?: boolean;
 }
 
 const deadlineMsMax = 3_600_000;
 const delaysMax = 32;
 
 export function checkOptions(what: string, options: HandlerOptions): void {
-  const { start, deadline, retry } = options;
+  const { start, deadline, retry, maxAge, keepExpired } = options;
   const legalStart =
     start instanceof Date ? !Number.isNaN(start.getTime()) : start === "first" || start === "now";
   if (start !== undefined && !legalStart) {
@@ -39,6 +47,12 @@ export function checkOptions(what: string, options: HandlerOptions): void {
     if (!legal || retry.length > delaysMax) {
       throw nonsense(`${what}: retry must be up to ${delaysMax} durations such as ["1s", "5s"]`);
     }
+  }
+  if (maxAge !== undefined && !((parseDuration(maxAge) ?? 0) > 0)) {
+    throw nonsense(`${what}: maxAge must be a duration such as "10m", got ${String(maxAge)}`);
+  }
+  if (keepExpired !== undefined && typeof keepExpired !== "boolean") {
+    throw nonsense(`${what}: keepExpired must be true or false, got ${String(keepExpired)}`);
   }
 }
 

@@ -66,7 +66,11 @@ export async function readAll(
   broker: Broker,
   stream: string,
   filter: string,
-  onMessage: (message: { readonly seq: number; readonly data: Uint8Array }) => void,
+  onMessage: (message: {
+    readonly seq: number;
+    readonly subject: string;
+    readonly data: Uint8Array;
+  }) => void,
 ): Promise<void> {
   for (let seq = 1; ; ) {
     const before = seq;

@@ -106,6 +106,21 @@ test("a person's first hour: dev, emit, tail, handlers, projections, dead letter
     assert.match(people.out, /^visits +projection /m);
   });
 
+  await t.test("reconcile finds all accounted for, for a script and for people", async () => {
+    const rows = await json("reconcile");
+    assert.deepEqual(
+      rows.map((row: { name: string; findings: unknown[] }) => [row.name, row.findings]),
+      [
+        ["greetings.greet", []],
+        ["visits", []],
+      ],
+    );
+    const people = await cli("reconcile", "greetings.greet");
+    assert.equal(people.code, 0, people.out + people.err);
+    assert.match(people.out, /^NAME +EVENTS .*\n.*\n\n.*All is accounted for/s);
+    assert.equal((await cli("reconcile", "nobody")).code, 3);
+  });
+
   await t.test("projections are listed and read; what does not exist ends in 3", async () => {
     assert.deepEqual(await json("projection", "list"), [{ name: "visits", entries: 1 }]);
     const entry = await cli("projection", "get", "visits", "Ada");
@@ -141,6 +156,7 @@ test("a person's first hour: dev, emit, tail, handlers, projections, dead letter
     assert.equal((await cli("dead", "show", String(letter.letter))).code, 3);
     assert.equal((await cli("dead", "discard", String(again.letter))).code, 0);
     assert.deepEqual(await json("dead", "list"), []);
+    assert.equal((await cli("reconcile")).code, 0);
   });
 
   await t.test("Ctrl-C ends tail and dev in 0, and nothing stays behind", async () => {

@@ -34,6 +34,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "list handlers with their state and counts",
     load: async () => (await import("./handlers.ts")).handlersCommand(),
   },
+  reconcile: {
+    summary: "count what each handler did, and name what is missing or doubled",
+    load: async () => (await import("./reconcile.ts")).reconcileCommand(),
+  },
   projection: {
     summary: "list, read and watch projections",
     load: async () => (await import("./projection.ts")).projectionCommand(),

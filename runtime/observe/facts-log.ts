@@ -37,7 +37,9 @@ function logOutcome(logger: Logger, fact: Of<"outcome">, handledAt: "info" | "de
   const sentence =
     outcome === "dead"
       ? `dead: ${named(event)} for ${who} (${where}): ${reason}. See: eddy dead list`
-      : `${outcome}: ${named(event)} by ${who} in ${ms} ms (${counted(effects, "effect")}, attempt ${attempt}, ${where})`;
+      : outcome === "expired"
+        ? `expired: ${reason} (${where})`
+        : `${outcome}: ${named(event)} by ${who} in ${ms} ms (${counted(effects, "effect")}, attempt ${attempt}, ${where})`;
   const fields = {
     handler,
     version,

@@ -2,7 +2,8 @@
 import { type Handler, Permanent, parseDuration } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import { type CloudEvent, EddyError, encodeMessage, eventSubject, keyOf } from "../events/index.ts";
-import { concludeFailed, concludeHandled } from "./conclude.ts";
+import { concludeExpired, concludeFailed, concludeHandled } from "./conclude.ts";
+import { expiryOf } from "./expiry.ts";
 import { type Folded, foldEvent } from "./fold.ts";
 import { type Result, runReaction, type Terms } from "./handle.ts";
 import type { EventJob, Scope } from "./scope.ts";
@@ -12,7 +13,7 @@ export type Attempts = (job: EventJob) => void;
 
 export function createAttempts(scope: Scope, leave: (job: EventJob) => void): Attempts {
   let handler: Handler | undefined;
-  let terms: Terms = { deadlineMs: 0, source: "" };
+  let terms: VersionTerms = { deadlineMs: 0, source: "", maxAgeMs: undefined };
 
   return function run(job) {
     const current = scope.handler();
@@ -22,6 +23,9 @@ export function createAttempts(scope: Scope, leave: (job: EventJob) => void): At
     }
     job.handler = current;
     const { declaration } = current;
+    if (terms.maxAgeMs !== undefined || job.event.extensions.expirytime !== undefined) {
+      if (job.anyAge === undefined && expire(scope, job, leave, terms.maxAgeMs)) return;
+    }
     if (declaration.kind === "projection") {
       const { entries } = scope;
       if (entries === undefined) throw new RangeError("a projection needs its entries");
@@ -34,6 +38,19 @@ export function createAttempts(scope: Scope, leave: (job: EventJob) => void): At
     if (result instanceof Promise) void result.then((later) => endRun(scope, job, leave, later));
     else endRun(scope, job, leave, result);
   };
+}
+
+/** Concludes an event that is too old; false where it may run. */
+function expire(
+  scope: Scope,
+  job: EventJob,
+  leave: (job: EventJob) => void,
+  maxAgeMs: number | undefined,
+): boolean {
+  const policy = expiryOf(job.event, job.original.timeMs, maxAgeMs, Date.now());
+  if (policy === undefined) return false;
+  void concludeExpired(scope, job, policy).finally(() => leave(job));
+  return true;
 }
 
 function endFold(
@@ -72,11 +89,21 @@ function fail(scope: Scope, job: EventJob, leave: (job: EventJob) => void, error
   else void concludeFailed(scope, job, error).finally(() => leave(job));
 }
 
-function termsOf({ defaults, broker }: Scope, { name, declaration }: Handler): Terms {
+interface VersionTerms extends Terms {
+  readonly maxAgeMs: number | undefined;
+}
+
+function termsOf({ defaults, broker }: Scope, { name, declaration }: Handler): VersionTerms {
   return {
     deadlineMs: parseDuration(declaration.options.deadline) ?? defaults.deadlineMs,
-    source: `/${broker.app}/${name}`,
+    source: sourceOf(broker.app, name),
+    maxAgeMs: parseDuration(declaration.options.maxAge),
   };
+}
+
+/** CloudEvents `source` of what a handler emits: `/<app>/<handler>`. */
+export function sourceOf(app: string, handler: string): string {
+  return `/${app}/${handler}`;
 }
 
 const headroomBytes = 512; // batch and fence headers, and the protocol's own

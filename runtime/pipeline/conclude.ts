@@ -4,14 +4,15 @@ import { Permanent, parseDuration } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import { describeThrown, EddyError, keyOf } from "../events/index.ts";
 import type { Unit } from "./commit.ts";
+import { type ExpiryPolicy, expiredError } from "./expiry.ts";
 import type { Move } from "./ledger/counts.ts";
 import type { Ledger } from "./ledger/ledger.ts";
-import type { DeadReason, Verdict } from "./outcome.ts";
+import type { DeadReason, LetterReason, Verdict } from "./outcome.ts";
 import { type Backoff, nextDue, scheduleRetry } from "./retry/backoff.ts";
 import { storeLetter } from "./retry/letters.ts";
 import type { Attempt, Parcel } from "./retry/parcel.ts";
 import { standingMessage } from "./retry/standing.ts";
-import type { Job, Scope } from "./scope.ts";
+import type { EventJob, Job, Scope } from "./scope.ts";
 import { untilAnswered } from "./until-answered.ts";
 
 /** A handled event: its effects and its position in one unit. */
@@ -36,6 +37,7 @@ export async function concludeFailed(scope: Scope, job: Job, thrown: unknown): P
     attempts,
     next: job.attempt + 1,
     packedMs: Date.now(),
+    ...(job.anyAge ? { anyAge: true } : {}),
   };
   await untilAnswered(scope, "EDDY_RETRY_NOT_STORED", () =>
     scheduleRetry(scope.broker, parcel, due),
@@ -50,6 +52,29 @@ export async function concludeDead(
   reason: DeadReason,
   cause: unknown,
   attempts: readonly Attempt[] = job.attempts,
+): Promise<void> {
+  await keepLetter(scope, job, reason, cause, attempts);
+  submit(scope, job, { kind: "dead", reason, cause }, []);
+}
+
+/** An event that is too old: nothing runs. A letter keeps it where its handler says so. */
+export async function concludeExpired(
+  scope: Scope,
+  job: EventJob,
+  policy: ExpiryPolicy,
+): Promise<void> {
+  const kept = job.handler.declaration.options.keepExpired === true;
+  const cause = expiredError(job.handler, job.event, policy);
+  if (kept) await keepLetter(scope, job, "expired", cause, job.attempts);
+  submit(scope, job, { kind: "expired", policy, kept, cause }, []);
+}
+
+async function keepLetter(
+  scope: Scope,
+  job: Job,
+  reason: LetterReason,
+  cause: unknown,
+  attempts: readonly Attempt[],
 ): Promise<void> {
   const { name: handler, version } = job.handler;
   const { event } = job;
@@ -73,7 +98,6 @@ export async function concludeDead(
     death: { reason, version, error: scope.explain(cause), ...named },
   };
   await untilAnswered(scope, "EDDY_LETTER_NOT_STORED", () => storeLetter(scope.broker, parcel));
-  submit(scope, job, { kind: "dead", reason, cause }, []);
 }
 
 function submit(scope: Scope, job: Job, verdict: Verdict, messages: readonly BatchMessage[]): void {
@@ -135,6 +159,8 @@ function standingOf(scope: Scope, job: Job, verdict: Verdict): BatchMessage | un
     case "dead":
       return standingMessage(place, position, { kind: "dead" });
     default:
+      if (verdict.kind === "expired" && verdict.kept)
+        return standingMessage(place, position, { kind: "dead" }); // there is a letter to give back
       return job.from === "new" ? undefined : standingMessage(place, position, { kind: "done" });
   }
 }
@@ -181,9 +207,12 @@ function reportVerdict(scope: Scope, job: Job, verdict: Verdict, nowMs: number):
   const ms = nowMs - job.beganMs;
   const effects = verdict.kind === "handled" ? verdict.effects : 0;
   const fact = { handler, version, event, position, attempt, effects, ms };
-  if (verdict.kind !== "dead") report({ kind: "outcome", outcome: verdict.kind, ...fact });
+  const { kind } = verdict;
+  if (kind === "handled" || kind === "duplicate")
+    report({ kind: "outcome", outcome: kind, ...fact });
   else {
-    const reason = `${verdict.reason}: ${describeThrown(verdict.cause).message}`;
-    report({ kind: "outcome", outcome: "dead", reason, ...fact });
+    const why = describeThrown(verdict.cause).message;
+    const reason = kind === "dead" ? `${verdict.reason}: ${why}` : why;
+    report({ kind: "outcome", outcome: kind, reason, ...fact });
   }
 }

@@ -1,7 +1,7 @@
 // A handler's durable consumer on the home stream: what it is to be, and whether this instance is its only puller.
 // C1 The consumer says which instance pulls it; the ledger says who may. C2 What the server counts as delivered has
 // arrived here: else somebody else has it, and nobody would get it before the ack wait is over.
-import { type Handler, listOf, parseDuration } from "../authoring/index.ts";
+import { type Handler, listOf, parseDuration, type Start } from "../authoring/index.ts";
 import { AckPolicy, type Broker, consumerInfo, durable, nanos } from "../broker/index.ts";
 import { narrowestFilter } from "../events/index.ts";
 import { consumerName } from "./ledger/place.ts";
@@ -36,8 +36,16 @@ export function consumerConfig(
       "eddy.file": file,
       "eddy.version": version,
       "eddy.instance": instance,
+      // What `eddy reconcile` has to count, when no runtime runs that could tell.
+      "eddy.types": JSON.stringify(listOf(declaration.from).map((type) => type.type)),
+      "eddy.start": String(startOf(handler)),
     },
   };
+}
+
+/** Where a handler begins that has never run. */
+export function startOf({ declaration }: Handler): Start {
+  return declaration.options.start ?? (declaration.kind === "projection" ? "first" : "now");
 }
 
 /** How long the server waits for an ack: longer than any attempt may take. */

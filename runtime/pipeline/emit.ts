@@ -57,6 +57,15 @@ function timeNow(): string {
 }
 
 function emittedId(cause: Cause, place: number): string {
+  return `${effectRoot(cause)}-${place}`;
+}
+
+/** What the ids of all effects of a handled event begin with: it tells the event that they follow from. */
+export function effectRoot(cause: {
+  readonly handler: { readonly name: string };
+  readonly position: Position;
+  readonly event: { readonly source: string; readonly id: string };
+}): string {
   const { stream, seq } = cause.position;
   const name = JSON.stringify([
     cause.handler.name,
@@ -65,6 +74,5 @@ function emittedId(cause: Cause, place: number): string {
     cause.event.source,
     cause.event.id,
   ]);
-  const digest = hash("sha256", name, "base64url").slice(0, 24);
-  return `${digest}-${place}`;
+  return hash("sha256", name, "base64url").slice(0, 24);
 }

@@ -3,13 +3,15 @@
 export type { Entries, OpenEntries } from "./entries.ts";
 export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
 export type { ReadEntry } from "./handle.ts";
-export type { DeadReason, Outcome } from "./outcome.ts";
+export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
 export {
   type HandlerStatus,
   type Pipeline,
   type PipelineParts,
   startPipeline,
 } from "./pipeline.ts";
+export type { Finding } from "./reconcile/findings.ts";
+export { type Reconciled, reconcile } from "./reconcile/reconcile.ts";
 export {
   discardLetter,
   type Letter,

@@ -13,7 +13,7 @@ import {
 } from "../broker/index.ts";
 import { describeThrown, EddyError } from "../events/index.ts";
 import type { Committer } from "./commit.ts";
-import { consumerConfig, filterOf, untilNobodyPulls, watchPullers } from "./consume.ts";
+import { consumerConfig, filterOf, startOf, untilNobodyPulls, watchPullers } from "./consume.ts";
 import type { Entries, OpenEntries } from "./entries.ts";
 import type { HandlerState } from "./facts.ts";
 import type { Surroundings } from "./handle.ts";
@@ -175,8 +175,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   }
 
   async function take() {
-    const { options, kind } = handler.declaration;
-    const start = options.start ?? (kind === "projection" ? "first" : "now");
+    const start = startOf(handler);
     const taken = await takeOver(broker, { place, input: home, instance, start, earlier });
     const [input] = taken.record.inputs;
     if (input === undefined) throw new RangeError("a ledger has at least one input");

@@ -53,6 +53,8 @@ export interface Job {
   readonly attempts: readonly Attempt[];
   /** Where it stood in the counts before. */
   readonly from: Standing;
+  /** An operator gave it back: it runs however old it is. */
+  readonly anyAge?: true;
   /** The floor's slot, where it came from the stream. */
   readonly slot: number | undefined;
   readonly beganMs: number;

@@ -1,8 +1,7 @@
 // What each handler of an app has done, read from the server alone: ledgers and consumers. No runtime needs to run.
 import { type Broker, type ConsumerInfo, readMessage, streamInfo } from "../broker/index.ts";
-import { natsSubject, token } from "../events/index.ts";
 import { type Counts, noCounts } from "./ledger/counts.ts";
-import { consumerPrefix } from "./ledger/place.ts";
+import { consumerPrefix, placeNamed } from "./ledger/place.ts";
 import { decodeRecord } from "./ledger/record.ts";
 
 export interface HandlerRow extends Counts {
@@ -39,11 +38,8 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
 }
 
 async function countsOf(broker: Broker, kind: HandlerRow["kind"], name: string): Promise<Counts> {
-  const [stream, subject] =
-    kind === "projection"
-      ? [`KV_${name}`, natsSubject("cursor", token(name))]
-      : [broker.home, natsSubject("ledger", token(broker.app), token(name))];
-  const last = await readMessage(broker.nc, stream, { last_by_subj: subject });
+  const { stream, ledger } = placeNamed(kind, name, broker.app, broker.home);
+  const last = await readMessage(broker.nc, stream, { last_by_subj: ledger });
   return last === undefined ? noCounts() : { ...decodeRecord(last.data).counts };
 }
 

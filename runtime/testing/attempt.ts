@@ -2,6 +2,7 @@
 import { type Handler, Permanent, parseDuration } from "../authoring/index.ts";
 import { validatorOf } from "../contracts/index.ts";
 import { type CloudEvent, EddyError, nameOf, type Position } from "../events/index.ts";
+import { expiredError, expiryOf } from "../pipeline/expiry.ts";
 import { entryKey, foldEvent } from "../pipeline/fold.ts";
 import { runReaction, type Surroundings } from "../pipeline/handle.ts";
 import type { Entries, Outcome } from "../pipeline/index.ts";
@@ -31,6 +32,15 @@ export function contractError({ handler, event }: Job): EddyError | undefined {
   if (wrong.length === 0) return undefined;
   const text = `${handler.name} cannot take ${nameOf(event)}: ${wrong.join("; ")}`;
   return new EddyError("EDDY_DATA_INVALID", text);
+}
+
+/** The outcome of an event that is too old to run; undefined for any other. */
+export function expiredVerdict(job: Job, storedMs: number, nowMs: number): Verdict | undefined {
+  const { options } = job.handler.declaration;
+  const policy = expiryOf(job.event, storedMs, parseDuration(options.maxAge), nowMs);
+  if (policy === undefined) return undefined;
+  const cause = expiredError(job.handler, job.event, policy);
+  return { kind: "expired", policy, kept: options.keepExpired === true, cause };
 }
 
 /** Runs the handler. Resolves to what it emits, and rejects with what it throws. */

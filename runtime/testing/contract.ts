@@ -20,6 +20,10 @@ export interface PublishOptions {
   /** Ordering key (extension `partitionkey`). */
   readonly key?: string;
   readonly datacontenttype?: string;
+  /** Default: the test's now. */
+  readonly time?: Date;
+  /** When it is of no use any more (extension `expirytime`). */
+  readonly expiryTime?: Date;
 }
 
 export interface Harness {
@@ -46,7 +50,7 @@ export interface Harness {
   readonly logs: readonly LoggedLine[];
 }
 
-/** What an attempt came to, and of what: handled, duplicate, retry or dead. */
+/** What an attempt came to, and of what: handled, duplicate, expired, retry or dead. */
 export type Observed = Verdict & {
   readonly handler: string;
   readonly event: CloudEvent;

@@ -89,6 +89,32 @@ test("a retry waits for settle, so that what it lacks can come first", async () 
   );
 });
 
+test("expired: by maxAge, also while a retry waits, and by the event's own expirytime", async () => {
+  const tried: number[] = [];
+  const young = on(Arrived, { maxAge: "10s", retry: ["1s", "1m"] }, (_, ctx) => {
+    tried.push(ctx.attempt);
+    throw new Error("not yet");
+  });
+  const t = harness({ young, greet, visitors });
+  await t.publish(Arrived, { name: "Ada" }, { time: new Date(0) });
+  await t.publish(Arrived, { name: "Bob" }, { expiryTime: new Date(0) });
+  await t.publish(Arrived, { name: "Cleo" });
+  await t.settle();
+  const expired = t.outcomes.filter((o) => o.kind === "expired");
+  assert.deepEqual(
+    expired.map((o) => [o.handler, o.policy, o.event.data, o.attempt]),
+    [
+      ["young", "maxAge", { name: "Ada" }, 1],
+      ["visitors", "expirytime", { name: "Bob" }, 1],
+      ["young", "expirytime", { name: "Bob" }, 1],
+      ["greet", "expirytime", { name: "Bob" }, 1],
+      ["young", "maxAge", { name: "Cleo" }, 3],
+    ],
+  );
+  assert.deepEqual(tried, [1, 2]);
+  assert.equal(t.entry(visitors, "Bob"), undefined);
+});
+
 test("dead: Permanent, the last attempt, data that breaks its schema, in and out, and undeclared emits", async () => {
   const forge = event("com.acme.visitor.arrived", Type.Object({ name: Type.Integer() }));
   const wide = event("com.acme.visitor.greeted", Type.Any());

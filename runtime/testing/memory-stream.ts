@@ -5,7 +5,14 @@ import type { AnyProjection, EventOf, EventType, Handler, StateOf } from "../aut
 import { type CloudEvent, EddyError } from "../events/index.ts";
 import type { Surroundings } from "../pipeline/handle.ts";
 import type { Entries } from "../pipeline/index.ts";
-import { contractError, type Job, judge, runAttempt, type Verdict } from "./attempt.ts";
+import {
+  contractError,
+  expiredVerdict,
+  type Job,
+  judge,
+  runAttempt,
+  type Verdict,
+} from "./attempt.ts";
 import type { Harness, LoggedLine, Observed, PublishOptions } from "./contract.ts";
 import { memoryEntries } from "./memory-entries.ts";
 import { type Message, toEvent, toMessage } from "./message.ts";
@@ -17,6 +24,7 @@ interface Stored {
   readonly emitted: boolean;
   /** Where its identity stands first; 0 where that is here. */
   readonly firstSeq: number;
+  readonly storedMs: number;
 }
 
 interface Waiting {
@@ -53,15 +61,19 @@ export class MemoryStream implements Harness {
 
   async publish(type: EventType, data: unknown, options: PublishOptions = {}) {
     const { id = `event-${this.#log.length + 1}`, source = "/test", subject, key } = options;
+    const { time = new Date(this.#nowMs), expiryTime } = options;
     const message = toMessage({
       specversion: "1.0",
       id,
       source,
       type: type.type,
       ...(subject === undefined ? {} : { subject }),
-      time: new Date(this.#nowMs).toISOString(),
+      time: time.toISOString(),
       datacontenttype: options.datacontenttype ?? "application/json",
-      extensions: key === undefined ? {} : { partitionkey: key },
+      extensions: {
+        ...(key === undefined ? {} : { partitionkey: key }),
+        ...(expiryTime === undefined ? {} : { expirytime: expiryTime.toISOString() }),
+      },
       data,
     });
     const { event } = this.#store(message, false);
@@ -100,7 +112,8 @@ export class MemoryStream implements Harness {
     const event = toEvent(message);
     const identity = JSON.stringify([event.source, event.id]);
     const seq = this.#log.length + 1;
-    const stored = { seq, message, event, emitted, firstSeq: this.#identities.get(identity) ?? 0 };
+    const firstSeq = this.#identities.get(identity) ?? 0;
+    const stored = { seq, message, event, emitted, firstSeq, storedMs: this.#nowMs };
     if (stored.firstSeq === 0) this.#identities.set(identity, seq);
     this.#log.push(stored);
     this.#pending.push(stored);
@@ -125,16 +138,18 @@ export class MemoryStream implements Harness {
     const position = { stream: "EVENTS", seq };
     const job: Job = { handler, event: toEvent(message), position, attempt };
     const verdict: Verdict =
-      firstSeq === 0 ? await this.#run(job) : { kind: "duplicate", firstSeq };
+      firstSeq === 0 ? await this.#run(job, stored) : { kind: "duplicate", firstSeq };
     this.outcomes.push({ ...verdict, handler: handler.name, event: stored.event, attempt });
     if (verdict.kind === "retry") {
       this.#waiting.push({ due: verdict.due, handler, stored, attempt: attempt + 1 });
     }
   }
 
-  async #run(job: Job): Promise<Verdict> {
+  async #run(job: Job, { storedMs }: Stored): Promise<Verdict> {
     const broken = contractError(job);
     if (broken !== undefined) return { kind: "dead", reason: "schema", cause: broken };
+    const expired = expiredVerdict(job, storedMs, this.#nowMs);
+    if (expired !== undefined) return expired;
     try {
       const emitted = await runAttempt(job, this.#around, (name) => this.#fold(name));
       for (const message of emitted.map(toMessage)) this.#store(message, true);

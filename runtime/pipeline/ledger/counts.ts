@@ -6,7 +6,7 @@ export interface Counts {
   handled: number;
   duplicate: number;
   expired: number;
-  /** Events that wait for a retry now; the others only grow, except that a replay takes from dead. */
+  /** Events that wait for a retry now; the others only grow, except that a replay takes from dead or expired. */
   retrying: number;
   dead: number;
 }

@@ -10,10 +10,19 @@ export interface Place {
   readonly ledger: string;
 }
 
-export function placeOf(handler: Handler, app: string, home: string): Place {
-  const { declaration, name } = handler;
-  if (declaration.kind === "projection") {
-    return { stream: `KV_${declaration.name}`, ledger: natsSubject("cursor", token(name)) };
+export function placeOf({ declaration, name }: Handler, app: string, home: string): Place {
+  return placeNamed(declaration.kind, name, app, home);
+}
+
+/** A projection has the name of its bucket. */
+export function placeNamed(
+  kind: Handler["declaration"]["kind"],
+  name: string,
+  app: string,
+  home: string,
+): Place {
+  if (kind === "projection") {
+    return { stream: `KV_${name}`, ledger: natsSubject("cursor", token(name)) };
   }
   return { stream: home, ledger: natsSubject("ledger", token(app), token(name)) };
 }

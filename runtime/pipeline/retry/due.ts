@@ -205,7 +205,8 @@ function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job {
     slot: undefined,
     attempt: parcel.next,
     attempts: parcel.attempts,
-    from: parcel.letter === undefined ? "retrying" : "dead",
+    from: parcel.letter === undefined ? "retrying" : parcel.expired ? "expired" : "dead",
+    ...(parcel.anyAge ? { anyAge: true as const } : {}),
     beganMs: performance.now(),
     onStored,
   };

@@ -4,9 +4,11 @@
 // its sequence: a letter that replaced it in the meantime stays.
 import { type Broker, deadStream, readAll, readMessage, streamInfo } from "../../broker/index.ts";
 import { natsSubject, parseHeaderBlock, token } from "../../events/index.ts";
-import type { DeadReason } from "../outcome.ts";
+import { placeNamed } from "../ledger/place.ts";
+import type { LetterReason } from "../outcome.ts";
 import { giveBack } from "./backoff.ts";
 import { decodeParcel, type ErrorFacts, type Parcel } from "./parcel.ts";
+import { markDiscarded } from "./standing.ts";
 import { storeParcel, wholeParcel } from "./store.ts";
 
 /** A dead letter as an operator sees it. */
@@ -14,7 +16,7 @@ export interface Letter {
   /** Sequence in the `DEAD` stream: what `eddy dead show` takes. */
   readonly letter: number;
   readonly handler: string;
-  readonly reason: DeadReason;
+  readonly reason: LetterReason;
   /** Absent where the message was no event. */
   readonly source?: string;
   readonly id?: string;
@@ -85,16 +87,23 @@ export async function replayLetter(broker: Broker, letter: number): Promise<"giv
   const parcel = await openLetter(broker, letter);
   const whole = parcel && (await wholeLetter(broker, parcel));
   if (whole === undefined) return "gone";
-  const { death: _, ...alive } = whole;
-  await giveBack(broker, { ...alive, letter, next: 1, packedMs: Date.now() });
+  const { death, ...alive } = whole;
+  const expired = death?.reason === "expired" ? { expired: true as const } : {};
+  const run = { letter, ...expired, anyAge: true as const, next: 1, packedMs: Date.now() };
+  await giveBack(broker, { ...alive, ...run });
   return "given back";
 }
 
-/** Removes a letter for good; its event stays counted as dead. */
+/** Removes a letter for good; its event stays counted as dead, or as expired. */
 export async function discardLetter(broker: Broker, letter: number): Promise<"discarded" | "gone"> {
   const parcel = await openLetter(broker, letter);
   if (parcel === undefined) return "gone";
   await removeLetter(broker, parcel, letter);
+  const { handler, original } = parcel;
+  const places = (["reaction", "projection"] as const).map((kind) =>
+    placeNamed(kind, handler, broker.app, broker.home),
+  );
+  await markDiscarded(broker.nc, places, original.position);
   return "discarded";
 }
 

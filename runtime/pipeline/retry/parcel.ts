@@ -3,7 +3,7 @@
 // P1 Headers and data are the original's, byte for byte. P2 The history is bounded; the newest attempts are kept.
 import { Packr, Unpackr } from "msgpackr";
 import type { Position } from "../../events/index.ts";
-import type { DeadReason } from "../outcome.ts";
+import type { LetterReason } from "../outcome.ts";
 
 /** One failed run of the handler. */
 export interface Attempt {
@@ -39,9 +39,13 @@ export interface Parcel {
   readonly packedMs: number;
   /** Sequence of the letter that an operator gave back; absent on an ordinary retry. */
   readonly letter?: number;
+  /** That letter kept an expired event: until it runs, it is counted as expired and not as dead. */
+  readonly expired?: true;
+  /** An operator gave the event back: neither it nor its retries expire. */
+  readonly anyAge?: true;
   /** Set on a dead letter. */
   readonly death?: {
-    readonly reason: DeadReason;
+    readonly reason: LetterReason;
     readonly version: string;
     readonly error: ErrorFacts;
     readonly event?: {

@@ -1,0 +1,150 @@
+// What is wrong with one handler's account, as findings that name it. Pure: what was read comes in as data.
+// F1 A finding is something missing, doubled, without a cause, or counts that differ. F2 What was cut from the head of
+// the stream, or cannot be known, is a note and no finding.
+import type { LetterReason } from "../outcome.ts";
+import type { Account } from "./account.ts";
+import type { Tallied } from "./tally.ts";
+
+export interface Finding {
+  readonly kind: "missing" | "doubled" | "causeless" | "counts";
+  /** What is missing; absent for the other kinds. */
+  readonly what?: "outcome" | "retry" | "letter";
+  /** Position in the home stream. */
+  readonly seq?: number;
+  readonly source?: string;
+  readonly id?: string;
+  readonly text: string;
+}
+
+/** What was read beside the log. */
+export interface Beside {
+  /** `<seq>.<attempt>` of what waits on a backoff subject or has come due. */
+  readonly retries: ReadonlySet<string>;
+  /** Letters by position. */
+  readonly letters: ReadonlyMap<number, LetterReason>;
+  /** The stream holds all that was ever stored in it. */
+  readonly whole: boolean;
+  readonly firstSeq: number;
+}
+
+export interface Judged {
+  readonly findings: readonly Finding[];
+  readonly notes: readonly string[];
+}
+
+export function judgeAccount(account: Account, beside: Beside): Judged {
+  const tallied = account.tally.result();
+  return {
+    findings: [
+      ...outcomes(tallied),
+      ...retries(account, beside),
+      ...letters(account, beside),
+      ...effects(account, beside),
+      ...counts(account, tallied, beside),
+    ],
+    notes: notes(account, tallied, beside),
+  };
+}
+
+function outcomes({ gaps }: Tallied): Finding[] {
+  return gaps.flatMap(({ count, suspects, suspected }): Finding[] => {
+    if (suspects.length === 0) {
+      const text = `${count} of ${suspected} events below its floor were not counted: they have no outcome. Were types added to its declaration after it had read them?`;
+      return [{ kind: "counts", text }];
+    }
+    const which =
+      count < suspected ? ` (one of ${suspected} positions, of which ${count} are)` : "";
+    return suspects.map((seq) => ({
+      kind: "missing",
+      what: "outcome",
+      seq,
+      text: `passed by the ledger without an outcome${which}`,
+    }));
+  });
+}
+
+function retries({ standings }: Account, beside: Beside): Finding[] {
+  return [...standings.waiting]
+    .filter(([seq, attempt]) => !beside.retries.has(`${seq}.${attempt}`))
+    .map(([seq, attempt]) => ({
+      kind: "missing",
+      what: "retry",
+      seq,
+      text: `waits for attempt ${attempt}, but neither its schedule nor a due message is there`,
+    }));
+}
+
+function letters({ standings }: Account, beside: Beside): Finding[] {
+  return [...standings.dead]
+    .filter((seq) => !beside.letters.has(seq))
+    .map((seq) => ({
+      kind: "missing",
+      what: "letter",
+      seq,
+      text: "is dead, but its letter is not there, and nobody discarded it",
+    }));
+}
+
+function effects({ doubled, causeless, more }: Account, { whole }: Beside): Finding[] {
+  const found: Finding[] = doubled.map(({ seq, firstSeq, source, id }) => ({
+    kind: "doubled",
+    seq,
+    source,
+    id,
+    text: `an effect is stored twice: at ${firstSeq} and at ${seq}`,
+  }));
+  if (whole) {
+    for (const { seq, source, id } of causeless) {
+      const text = "an effect follows from no event that is in the stream";
+      found.push({ kind: "causeless", seq, source, id, text });
+    }
+  }
+  if (more > 0) found.push({ kind: "counts", text: `${more} more effects are wrong` });
+  return found;
+}
+
+function counts({ stood, standings }: Account, tallied: Tallied, beside: Beside): Finding[] {
+  const found: Finding[] = [];
+  const differ = (text: string) => void found.push({ kind: "counts", text });
+  const { last, excess, falseDuplicates } = tallied;
+  if (last === undefined) return found;
+  const { delivered, handled, duplicate, expired, retrying, dead } = last.counts;
+  const sum = handled + duplicate + expired + retrying + dead;
+  if (delivered !== sum) differ(`delivered is ${delivered}, the outcomes are ${sum}`);
+  if (falseDuplicates > 0 && beside.whole)
+    differ(`${falseDuplicates} events were taken for duplicates, but repeat none in the stream`);
+  if (excess > 0) differ(`${excess} events more were counted than it has completed`);
+  // What was cut from the head took standings with it: then only the other direction tells.
+  if (stood.waiting > retrying || (beside.whole && stood.waiting < retrying))
+    differ(`retrying is ${retrying}, waiting are ${stood.waiting}`);
+  const kept = [...standings.dead].filter((seq) => beside.letters.get(seq) === "expired").length;
+  const least = stood.dead - kept; // one that is discarded was dead or had expired
+  const most = least + stood.discarded;
+  if (dead < least || (beside.whole && dead > most))
+    differ(`dead is ${dead}, standings say ${least === most ? least : `${least} to ${most}`}`);
+  if (expired < kept) differ(`expired is ${expired}, kept as letters are ${kept}`);
+  return found;
+}
+
+function notes(account: Account, tallied: Tallied, { whole, firstSeq, letters }: Beside): string[] {
+  const { subject, causeless, standings } = account;
+  const { restarts, unwanted, last } = tallied;
+  const said: string[] = [];
+  if (!whole)
+    said.push(`positions before ${firstSeq} were cut from the head: they are not counted`);
+  if (!whole && causeless.length > 0)
+    said.push(`${causeless.length} effects follow from events that were cut, or from none`);
+  if (subject.wants === undefined)
+    said.push("its consumer does not say which types it reads: start the runtime once");
+  if (last === undefined) said.push("it has no ledger: it never ran, or its ledger was removed");
+  if (restarts > 0)
+    said.push(`its ledger went back ${restarts} times: steps over that were not compared`);
+  if (unwanted > 0)
+    said.push(`${unwanted} events were passed before its declaration had their type`);
+  const orphans = [...letters.keys()].filter((seq) => !standings.dead.has(seq)).length;
+  if (orphans > 0)
+    said.push(
+      `${orphans} letters belong to no dead event: a crash left them, or their record was cut`,
+    );
+  return said;
+}

@@ -1,0 +1,99 @@
+// What stands beside the home stream for one handler: its bucket, what waits in RETRY, its letters.
+import {
+  type Broker,
+  deadStream,
+  readAll,
+  readMessage,
+  retryStream,
+  streamInfo,
+} from "../../broker/index.ts";
+import { natsSubject, token } from "../../events/index.ts";
+import { decodeRecord, type LedgerRecord } from "../ledger/record.ts";
+import type { LetterReason } from "../outcome.ts";
+import { dueSubject } from "../retry/backoff.ts";
+import { decodeParcel } from "../retry/parcel.ts";
+import { decodeStanding, readStanding, type Standing } from "../retry/standing.ts";
+import { standingPlace } from "./read-home.ts";
+import type { Subject } from "./subjects.ts";
+
+export interface Bucket {
+  readonly record: LedgerRecord | undefined;
+  readonly standings: readonly { readonly seq: number; readonly standing: Standing }[];
+  readonly entries: number;
+}
+
+const triesMax = 5;
+
+/** A projection's cursor and standings as they were at one moment, or as near to it as a busy bucket lets. */
+export async function readBucket(broker: Broker, subject: Subject, home: string): Promise<Bucket> {
+  const { stream, ledger } = subject.place;
+  for (let tries = 1; ; tries++) {
+    const before = await readMessage(broker.nc, stream, { last_by_subj: ledger });
+    const info = await streamInfo(broker.jsm, stream);
+    if (info === undefined || before === undefined)
+      return { record: undefined, standings: [], entries: 0 };
+    const standings: { seq: number; standing: Standing }[] = [];
+    let beside = 1; // the cursor
+    await readAll(broker, stream, `${ledger}.>`, ({ subject: at, data }) => {
+      beside++;
+      const place = standingPlace(at);
+      if (place?.stream === home)
+        standings.push({ seq: place.seq, standing: decodeStanding(data) });
+    });
+    const after = await readMessage(broker.nc, stream, { last_by_subj: ledger });
+    if (after?.seq !== before.seq && tries < triesMax) continue;
+    const entries = info.state.messages - beside;
+    return { record: decodeRecord(before.data), standings, entries };
+  }
+}
+
+/** `<seq>.<attempt>` of all that waits for an attempt of its own, on a backoff subject or due. */
+export async function readRetries(broker: Broker, { name }: Subject): Promise<Set<string>> {
+  const found = new Set<string>();
+  const home = token(broker.home);
+  const root = natsSubject("retry", token(broker.app), token(name), home);
+  const info = await streamInfo(broker.jsm, retryStream, { subjects_filter: `${root}.*.*` });
+  for (const subject of Object.keys(info?.state.subjects ?? {}))
+    found.add(subject.slice(root.length + 1));
+  if (info === undefined) return found;
+  await readAll(broker, retryStream, dueSubject(broker.app, name), ({ data }) => {
+    const parcel = decodeParcel(data);
+    if (parcel === undefined || parcel.letter !== undefined) return;
+    found.add(`${parcel.original.position.seq}.${parcel.next}`);
+  });
+  return found;
+}
+
+/** Why each position of the home stream has a letter. */
+export async function readReasons(
+  broker: Broker,
+  { name }: Subject,
+): Promise<Map<number, LetterReason>> {
+  const found = new Map<number, LetterReason>();
+  if ((await streamInfo(broker.jsm, deadStream)) === undefined) return found;
+  const root = natsSubject("dead", token(broker.app), token(name), token(broker.home));
+  await readAll(broker, deadStream, `${root}.*`, ({ data }) => {
+    const parcel = decodeParcel(data);
+    if (parcel?.death !== undefined) found.set(parcel.original.position.seq, parcel.death.reason);
+  });
+  return found;
+}
+
+/** Whether something is still missing: a running runtime moves events while they are counted. */
+export async function isStillMissing(
+  broker: Broker,
+  subject: Subject,
+  what: "retry" | "letter",
+  seq: number,
+): Promise<boolean> {
+  const position = { stream: broker.home, seq };
+  const before = await readStanding(broker.nc, subject.place, position);
+  if (before === undefined || before.kind !== (what === "retry" ? "waiting" : "dead")) return false;
+  const present =
+    before.kind === "waiting"
+      ? (await readRetries(broker, subject)).has(`${seq}.${before.attempt}`)
+      : (await readReasons(broker, subject)).has(seq);
+  if (present) return false;
+  const after = await readStanding(broker.nc, subject.place, position);
+  return JSON.stringify(after) === JSON.stringify(before);
+}
