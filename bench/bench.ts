@@ -7,8 +7,14 @@ import { profileContest } from "./profile.ts";
 import type { Row, RowSpec } from "./row.ts";
 import { emitContests } from "./rows/emit.ts";
 import { handleContests } from "./rows/handle.ts";
+import { identitiesContests } from "./rows/identities.ts";
+import { idleContests } from "./rows/idle.ts";
+import { ingressContests } from "./rows/ingress.ts";
+import { latencyContests } from "./rows/latency.ts";
 import { moleculerContests } from "./rows/moleculer.ts";
 import { projectionContests } from "./rows/projection.ts";
+import { reloadContests } from "./rows/reload.ts";
+import { scalingContests } from "./rows/scaling.ts";
 import { createStores } from "./stores.ts";
 import { tableOf } from "./table.ts";
 import { buildWorkers } from "./workers.ts";
@@ -17,7 +23,13 @@ const families: readonly ((bench: Bench) => Contest[])[] = [
   handleContests,
   emitContests,
   projectionContests,
+  latencyContests,
   moleculerContests,
+  ingressContests,
+  idleContests,
+  reloadContests,
+  identitiesContests,
+  scalingContests,
 ];
 
 const { values: flags, positionals: words } = parseArgs({

@@ -6,11 +6,14 @@ export type Sample = Readonly<Record<string, number>>;
 
 export type Goal =
   | { readonly kind: "at least" | "at most"; readonly ratio: number }
+  /** By so much more, in the row's unit. */
+  | { readonly kind: "at most more"; readonly more: number }
   /** Shown, not judged: our share of what the server alone can do. */
   | { readonly kind: "none" };
 
 export const atLeast = (ratio: number): Goal => ({ kind: "at least", ratio });
 export const atMost = (ratio: number): Goal => ({ kind: "at most", ratio });
+export const atMostMore = (more: number): Goal => ({ kind: "at most more", more });
 export const shownOnly: Goal = { kind: "none" };
 
 /** A row to be measured: one measure of two ways, or of one way against a fixed limit. */
@@ -58,16 +61,35 @@ export function rowOf(spec: RowSpec, samples: ReadonlyMap<string, readonly Sampl
     reference: short(median(reference)),
     unit: spec.unit,
     ratio: short(ratio),
-    goal: spec.goal.kind === "none" ? "" : `${spec.goal.kind} ${spec.goal.ratio}`,
-    holds: meets(spec.goal, ratio),
+    goal: textOf(spec.goal),
+    holds: meets(spec.goal, ratio, median(ours) - median(reference)),
     spread: [short(Math.min(...rounds)), short(Math.max(...rounds))],
     ...(Number.isNaN(cpu) ? {} : { cpuRatio: short(cpu) }),
   };
 }
 
-function meets(goal: Goal, ratio: number): boolean {
-  if (goal.kind === "none") return true;
-  return goal.kind === "at least" ? ratio >= goal.ratio : ratio <= goal.ratio;
+function textOf(goal: Goal): string {
+  switch (goal.kind) {
+    case "none":
+      return "";
+    case "at most more":
+      return `at most ${goal.more} more`;
+    default:
+      return `${goal.kind} ${goal.ratio}`;
+  }
+}
+
+function meets(goal: Goal, ratio: number, more: number): boolean {
+  switch (goal.kind) {
+    case "none":
+      return true;
+    case "at most more":
+      return more <= goal.more;
+    case "at least":
+      return ratio >= goal.ratio;
+    case "at most":
+      return ratio <= goal.ratio;
+  }
 }
 
 function median(values: readonly number[]): number {

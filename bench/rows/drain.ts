@@ -4,6 +4,7 @@ import { backlogOf } from "../backlog.ts";
 import type { Bench } from "../measure.ts";
 import type { Sample } from "../row.ts";
 import type { Sync } from "../server.ts";
+import type { Template } from "../stores.ts";
 import { assertEmittedOnce, assertFolded } from "../verify.ts";
 import type { DrainResult, DrainTask } from "../workers/drain-task.ts";
 
@@ -19,6 +20,8 @@ export interface Drain {
   readonly types?: number;
   readonly handlers?: number;
   readonly inFlight?: number;
+  /** A store with more in it than the backlog, and the app that has worked on it before. */
+  readonly from?: { readonly template: Template; readonly app: string };
 }
 
 /** Drains once. `rate` is events a second, `cpuUs` processor time an event. */
@@ -31,11 +34,13 @@ export async function drain(bench: Bench, run: string, drained: Drain): Promise<
     backlogOf({ ...shape, events: bench.warmUp }),
     "default",
   );
-  await using server = await bench.stores.start(backlogOf({ ...shape, events: backlog }), sync);
+  const template = drained.from?.template ?? backlogOf({ ...shape, events: backlog });
+  await using server = await bench.stores.start(template, sync);
   const task: DrainTask = {
     warmUp: { url: warm.url, events: bench.warmUp },
     measured: { url: server.url, events },
-    ...{ run, does, handlers, types, inFlight: drained.inFlight ?? 0 },
+    run: drained.from?.app ?? run,
+    ...{ does, handlers, types, inFlight: drained.inFlight ?? 0 },
   };
   const result = await bench.workers.run<DrainResult>(worker, task);
   if (does === "emit") await assertEmittedOnce(server.url, events);
