@@ -11,8 +11,9 @@ export interface BatchMessage {
   /** Header lines, each ended by CR LF; may be empty. */
   readonly headerLines: string;
   readonly data: Uint8Array;
-  /** Refuse the batch unless this is the last sequence of the message's own subject (0: none yet). */
+  /** Refuse the batch unless this is the last sequence of a subject (0: none yet): the message's own, or `expectedOn`. */
   readonly expectedSeq?: number;
+  readonly expectedOn?: string;
   /** Of an event: whoever stores it need not read it again to know whose it is. */
   readonly identity?: { readonly source: string; readonly id: string };
 }
@@ -101,7 +102,9 @@ function resultOf(answer: Answer): BatchResult {
 
 function ownLines(message: BatchMessage): string {
   if (message.expectedSeq === undefined) return message.headerLines;
-  return `${message.headerLines}Nats-Expected-Last-Subject-Sequence: ${message.expectedSeq}\r\n`;
+  const lines = `${message.headerLines}Nats-Expected-Last-Subject-Sequence: ${message.expectedSeq}\r\n`;
+  if (message.expectedOn === undefined) return lines;
+  return `${lines}Nats-Expected-Last-Subject-Sequence-Subject: ${message.expectedOn}\r\n`;
 }
 
 function batchLines(message: BatchMessage, id: string, at: number): string {

@@ -13,7 +13,11 @@ export interface StoredMessage {
   readonly data: Uint8Array;
 }
 
-export type Which = { readonly seq: number } | { readonly last_by_subj: string };
+export type Which =
+  | { readonly seq: number }
+  | { readonly last_by_subj: string }
+  /** The first one of a subject at or above a sequence. */
+  | { readonly seq: number; readonly next_by_subj: string };
 
 interface Answer {
   error?: { err_code: number; description: string };

@@ -2,7 +2,8 @@
 // ledger record of each handler in it. Owns the queue and the one batch under way.
 // K1 Batches are serial and units of a handler stay in order. K2 A unit is stored whole, with its ledger record,
 // or not at all. K3 A batch without an answer is looked up in the ledgers, never sent blindly again.
-// K4 While a batch is under way the next group fills; a lone unit with effects waits for nobody.
+// K4 While a batch is under way the next group fills; a lone unit with effects waits for nobody, and pays for no batch:
+// the record of a small group carries its effects (ahead.ts).
 import {
   type BatchMessage,
   type BatchResult,
@@ -11,18 +12,11 @@ import {
   readMessage,
   storeBatch,
 } from "../broker/index.ts";
+import { type Ahead, missingAhead, publishAhead } from "./ahead.ts";
 import type { Report } from "./facts.ts";
-import type { Ledger, Settlement } from "./ledger/ledger.ts";
-
-/** What one finished event stores. */
-export interface Unit extends Settlement {
-  readonly ledger: Ledger;
-  readonly messages: readonly BatchMessage[];
-  /** `nowMs` on the clock of `performance.now()`. */
-  onStored(nowMs: number): void;
-  /** The server will not store these messages; nothing of the unit is stored. */
-  onRefused(why: string): void;
-}
+import { byLedger, bytesOf, effectsOf, isSmall, takeBack, type Unit } from "./group.ts";
+import type { Ledger } from "./ledger/ledger.ts";
+import { fullText, unableText, unansweredText, whyRefused } from "./refusals.ts";
 
 export interface Committer {
   submit(unit: Unit): void;
@@ -86,8 +80,89 @@ export function createCommitter(
 
   async function drain(): Promise<void> {
     const group = take();
-    if (group.length > 0) await storeGroup(group);
+    if (isSmall(group)) await Promise.all(byLedger(group).map((units) => storeSmall(units)));
+    else await storeGroup(group);
     settledUnits += group.length;
+  }
+
+  // The units of one ledger, whose record carries their effects; behind each record what is missing is published.
+  async function storeSmall(all: readonly Unit[]): Promise<void> {
+    const ledger = all[0]?.ledger;
+    if (ledger === undefined || !ledger.held) return;
+    const began = performance.now();
+    let units = all;
+    let since = 0;
+    for (const unit of units) ledger.include(unit);
+    for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+      const ahead = { since, messages: effectsOf(units) };
+      const record = ledger.nextRecord(ahead.messages.length === 0 ? undefined : ahead);
+      const outcome = await understand(await storeBatch(broker.nc, [record], answerMs), [ledger]);
+      if (outcome.kind === "lost") {
+        takeBack(units);
+        ledger.lose();
+        return;
+      }
+      if (outcome.kind === "refused" && since === 0) {
+        takeBack(units);
+        return await storeGroup(units);
+      }
+      if (outcome.kind === "stored") {
+        const seq = outcome.seqs[0] as number;
+        ledger.stored(seq);
+        onStored(seq, [record]);
+        const left = await publishEffects(ledger, ahead, seq);
+        if (left.kind === "none") {
+          ledger.settled();
+          reportStored(units, [...ahead.messages, record], began);
+          return;
+        }
+        if (since === 0) since = seq;
+        if (left.kind === "refused") units = dropRefused(units, left.messages, left.why);
+      }
+      if (stopped) return;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+
+  type Left =
+    | { kind: "none" | "some" }
+    | { kind: "refused"; messages: readonly BatchMessage[]; why: string };
+
+  async function publishEffects(ledger: Ledger, ahead: Ahead, seq: number): Promise<Left> {
+    const { place } = ledger;
+    try {
+      const missing = ahead.since === 0 ? ahead.messages : await missingAhead(broker, place, ahead);
+      const results = await publishAhead(broker, place, missing, seq, answerMs);
+      const refused: BatchMessage[] = [];
+      let left: Left = { kind: "none" };
+      for (const [at, result] of results.entries()) {
+        const message = missing[at] as BatchMessage;
+        if (result.kind === "stored") onStored(result.lastSeq, [message]);
+        else if (left.kind !== "refused") left = { kind: "some" };
+        if (result.kind === "full") trouble("EDDY_HOME_FULL", fullText(stream, result.description));
+        if (result.kind === "unable") trouble("EDDY_STREAM_UNABLE", unableText(stream, result));
+        if (result.kind !== "refused") continue;
+        refused.push(message);
+        left = { kind: "refused", messages: refused, why: whyRefused(result) };
+      }
+      return left;
+    } catch {
+      trouble("EDDY_COMMIT_UNANSWERED", unansweredText(stream));
+      return { kind: "some" };
+    }
+  }
+
+  function dropRefused(
+    units: readonly Unit[],
+    refused: readonly BatchMessage[],
+    why: string,
+  ): Unit[] {
+    const isRefused = ({ messages: [message] }: Unit) =>
+      message !== undefined && refused.some((one) => one === message || isSameEntry(one, message));
+    const dropped = units.filter(isRefused);
+    takeBack(dropped);
+    for (const unit of dropped) unit.onRefused(why);
+    return units.filter((unit) => !isRefused(unit));
   }
 
   // Whole units, as many as one batch holds.
@@ -124,7 +199,10 @@ export function createCommitter(
       const outcome = await understand(result, ledgers);
       switch (outcome.kind) {
         case "stored":
-          for (const [at, ledger] of ledgers.entries()) ledger.stored(outcome.seqs[at] as number);
+          for (const [at, ledger] of ledgers.entries()) {
+            ledger.stored(outcome.seqs[at] as number);
+            ledger.settled();
+          }
           onStored((outcome.seqs.at(-1) as number) - batch.length + 1, batch);
           reportStored(group, batch, began);
           return;
@@ -168,7 +246,7 @@ export function createCommitter(
         return { kind: "stored", seqs: ledgers.map((_, at) => first + at) };
       }
       case "refused":
-        return { kind: "refused", why: `${result.description} (${result.code})` };
+        return { kind: "refused", why: whyRefused(result) };
       case "full":
         trouble("EDDY_HOME_FULL", fullText(stream, result.description));
         return { kind: "again" };
@@ -198,10 +276,7 @@ export function createCommitter(
       mended();
       return lost.length > 0 ? { kind: "lost", ledgers: lost } : { kind: "again" };
     } catch {
-      trouble(
-        "EDDY_COMMIT_UNANSWERED",
-        `a batch to ${stream} was not answered; it is looked up in the ledgers as soon as the server answers`,
-      );
+      trouble("EDDY_COMMIT_UNANSWERED", unansweredText(stream));
       return { kind: "again" };
     }
   }
@@ -248,44 +323,7 @@ export function createCommitter(
   };
 }
 
-function bytesOf(messages: readonly BatchMessage[]): number {
-  let bytes = 0;
-  for (const { headerLines, data } of messages) bytes += headerLines.length + data.byteLength;
-  return bytes;
-}
-
-// A later entry of the same key replaces the earlier one: only the last value of a group is stored.
-function effectsOf(group: readonly Unit[]): BatchMessage[] {
-  const messages: BatchMessage[] = [];
-  const entries = new Map<string, number>();
-  for (const unit of group) {
-    for (const message of unit.messages) {
-      if (!message.natsSubject.startsWith("$KV.")) {
-        messages.push(message);
-        continue;
-      }
-      const known = entries.get(message.natsSubject);
-      if (known === undefined) entries.set(message.natsSubject, messages.push(message) - 1);
-      else messages[known] = message;
-    }
-  }
-  return messages;
-}
-
-function takeBack(group: readonly Unit[]): void {
-  for (const unit of group) unit.ledger.exclude(unit);
-}
-
-function unableText(stream: string, { code, description }: { code: number; description: string }) {
-  return (
-    `stream ${stream} takes no batch: ${description} (${code}). Nothing is dropped; handlers wait. Look at the ` +
-    "stream's settings and at the log of nats-server; a restart of the runtime sets what it needs"
-  );
-}
-
-function fullText(stream: string, description: string): string {
-  return (
-    `stream ${stream} refuses to store: ${description}. Nothing is dropped; handlers wait until there is room. ` +
-    "Raise home.maxBytes, lower home.retention, or see which handler is far behind (eddy handlers)"
-  );
+// Of the folds of one entry only the last is stored.
+function isSameEntry(one: BatchMessage, other: BatchMessage): boolean {
+  return one.identity === undefined && one.natsSubject === other.natsSubject;
 }

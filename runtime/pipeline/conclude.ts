@@ -3,8 +3,8 @@
 import { Permanent, parseDuration } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import { describeThrown, EddyError, keyOf } from "../events/index.ts";
-import type { Unit } from "./commit.ts";
 import { type ExpiryPolicy, expiredError } from "./expiry.ts";
+import type { Unit } from "./group.ts";
 import type { Move } from "./ledger/counts.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import type { DeadReason, LetterReason, Verdict } from "./outcome.ts";

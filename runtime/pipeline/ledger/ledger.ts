@@ -2,6 +2,7 @@
 // L1 Only one holder can append: the server refuses a record whose predecessor is not the last one.
 // L2 A lost ledger never appends again; whoever holds it says so through `lost`.
 import type { BatchMessage } from "../../broker/index.ts";
+import type { Ahead } from "../ahead.ts";
 import { type Counts, count, type Move } from "./counts.ts";
 import type { Floor } from "./floor.ts";
 import type { Place } from "./place.ts";
@@ -23,9 +24,11 @@ export interface Ledger {
   /** Takes it back: the group was refused. */
   exclude(settlement: Settlement): void;
   /** The next record as a message, fenced. Called again for the same commit it gives the same identity. */
-  nextRecord(): BatchMessage;
+  nextRecord(ahead?: Ahead): BatchMessage;
   /** The next record was stored at this sequence. */
   stored(seq: number): void;
+  /** What the record includes is stored with all its effects: the floor may move over it. */
+  settled(): void;
   /** Whether a record found in the stream is the one that `nextRecord` made last. */
   isOwn(bytes: Uint8Array): boolean;
   /** Floor and completed positions as they are stored: what is only in memory counts for nobody else. */
@@ -44,7 +47,7 @@ export interface LedgerStart {
   readonly record: LedgerRecord;
   /** Sequence of the epoch record that took it over. */
   readonly seq: number;
-  /** A record was stored: the floor may move over what it includes. */
+  /** The floor may move over what is included. */
   readonly onStored: () => void;
   readonly onLost: () => void;
 }
@@ -70,12 +73,14 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
       if (slot !== undefined) floor.exclude(slot);
       if (move !== undefined) count(counts, move, -1);
     },
-    nextRecord() {
+    nextRecord(ahead) {
       next = { ...input, ...floor.read() };
+      const { ahead: _, ...lasting } = record;
+      const carried = ahead === undefined ? lasting : { ...lasting, ahead };
       return {
         natsSubject: start.place.ledger,
         headerLines: "",
-        data: encodeRecord({ ...record, commit, counts, inputs: [next] }),
+        data: encodeRecord({ ...carried, commit, counts, inputs: [next] }),
         expectedSeq: lastSeq,
       };
     },
@@ -83,8 +88,8 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
       lastSeq = seq;
       stored = next;
       commit++;
-      start.onStored();
     },
+    settled: () => start.onStored(),
     isOwn(bytes) {
       try {
         const found = decodeRecord(bytes);

@@ -2,6 +2,7 @@
 // R1 A record is readable on its own; the last one of its subject is the only one that counts.
 import { Packr, Unpackr } from "msgpackr";
 import { EddyError } from "../../events/index.ts";
+import type { Ahead } from "../ahead.ts";
 import type { Counts } from "./counts.ts";
 import type { Intervals } from "./floor.ts";
 
@@ -22,6 +23,8 @@ export interface LedgerRecord {
   readonly commit: number;
   readonly counts: Readonly<Counts>;
   readonly inputs: readonly InputRecord[];
+  /** Effects that are published right after the record. */
+  readonly ahead?: Ahead;
 }
 
 const format = 1;
@@ -37,13 +40,14 @@ export function encodeRecord(record: LedgerRecord): Uint8Array {
     record.commit,
     [c.delivered, c.handled, c.duplicate, c.expired, c.retrying, c.dead],
     record.inputs.map((i) => [i.stream, i.createdMs, i.floor, deltas(i.floor, i.above)]),
+    ...more(record),
   ]);
 }
 
 /** Throws `EDDY_LEDGER_UNREADABLE` for bytes that no version of this runtime wrote. */
 export function decodeRecord(bytes: Uint8Array): LedgerRecord {
   try {
-    const [version, epoch, instance, commit, c, inputs] = unpackr.unpack(bytes) as Wire;
+    const [version, epoch, instance, commit, c, inputs, added] = unpackr.unpack(bytes) as Wire;
     if (version !== format) throw new RangeError(`format ${String(version)}`);
     const [delivered, handled, duplicate, expired, retrying, dead] = c;
     return {
@@ -57,6 +61,7 @@ export function decodeRecord(bytes: Uint8Array): LedgerRecord {
         floor,
         above: sums(floor, above),
       })),
+      ...(added?.ahead === undefined ? {} : { ahead: aheadOf(added.ahead) }),
     };
   } catch (cause) {
     throw new EddyError(
@@ -76,7 +81,33 @@ type Wire = [
   commit: number,
   counts: [number, number, number, number, number, number],
   inputs: [stream: string, createdMs: number, floor: number, above: number[]][],
+  /** What few records have. */
+  added?: { ahead?: WireAhead },
 ];
+
+type WireAhead = [
+  since: number,
+  messages: [natsSubject: string, lines: string, data: Uint8Array][],
+];
+
+function more({ ahead }: LedgerRecord): [] | [NonNullable<Wire[6]>] {
+  return ahead === undefined ? [] : [{ ahead: wireAhead(ahead) }];
+}
+
+function wireAhead({ since, messages }: Ahead): WireAhead {
+  return [since, messages.map((m) => [m.natsSubject, m.headerLines, m.data])];
+}
+
+function aheadOf([since, messages]: WireAhead): Ahead {
+  return {
+    since,
+    messages: messages.map(([natsSubject, headerLines, data]) => ({
+      natsSubject,
+      headerLines,
+      data,
+    })),
+  };
+}
 
 function deltas(floor: number, above: Intervals): number[] {
   let before = floor;

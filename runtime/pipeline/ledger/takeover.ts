@@ -9,6 +9,7 @@ import {
   streamInfo,
 } from "../../broker/index.ts";
 import { EddyError } from "../../events/index.ts";
+import { type Ahead, finishAhead } from "../ahead.ts";
 import { noCounts } from "./counts.ts";
 import type { Place } from "./place.ts";
 import { decodeRecord, encodeRecord, type InputRecord, type LedgerRecord } from "./record.ts";
@@ -33,6 +34,8 @@ export interface Taking {
   earlier(createdMs: number): Promise<InputRecord | undefined>;
 }
 
+const answerMs = 5_000;
+
 /** Appends an epoch record with the fence and gives back what it holds. */
 export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
   const { place, input } = taking;
@@ -42,7 +45,7 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
       throw new EddyError("EDDY_STREAM_MISSING", `stream ${input} is not there`);
     const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
     const before = last === undefined ? undefined : decodeRecord(last.data);
-    const { record, missed } = await nextEpoch(broker, info, before, taking);
+    const { record, missed } = await nextEpoch(broker, info, before, last?.seq ?? 0, taking);
     const result = await storeBatch(
       broker.nc,
       [
@@ -53,9 +56,12 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
           expectedSeq: last?.seq ?? 0,
         },
       ],
-      5_000,
+      answerMs,
     );
     if (result.kind === "stored") {
+      if (record.ahead !== undefined) {
+        await finishAhead(broker, place, record.ahead, result.lastSeq, answerMs);
+      }
       const found = missed === undefined ? {} : { missed };
       return { record, seq: result.lastSeq, fresh: before === undefined, ...found };
     }
@@ -76,6 +82,7 @@ async function nextEpoch(
   broker: Broker,
   info: StreamInfo,
   before: LedgerRecord | undefined,
+  beforeSeq: number,
   { start, instance, earlier }: Taking,
 ): Promise<{ record: LedgerRecord; missed?: { from: number; to: number } }> {
   const createdMs = Date.parse(info.created);
@@ -99,10 +106,18 @@ async function nextEpoch(
     commit: 0,
     counts: before?.counts ?? noCounts(),
     inputs: [{ ...input, above: aboveOnly(input) }],
+    ...aheadAfter(before, beforeSeq),
   };
   const missed =
     known !== undefined && gone > floor ? { missed: { from: floor + 1, to: gone } } : {};
   return { record, ...missed };
+}
+
+/** What the last record carried, to be finished by whoever takes over. */
+function aheadAfter(before: LedgerRecord | undefined, seq: number): { ahead?: Ahead } {
+  if (before?.ahead === undefined) return {};
+  const { since, messages } = before.ahead;
+  return { ahead: { since: since === 0 ? seq : since, messages } };
 }
 
 function aboveOnly({ floor, above }: InputRecord): number[] {
