@@ -22,6 +22,30 @@ export interface LedgerRecord {
   readonly commit: number;
   readonly counts: Readonly<Counts>;
   readonly inputs: readonly InputRecord[];
+  /** The last record of a holder that stopped: nothing was in a handler when its process ended. */
+  readonly clean?: true;
+  /** Events that were in flight when a process died, until each of them has its outcome. */
+  readonly trial?: Trial;
+}
+
+/** Suspects: positions above the floor that are not completed, up to one. They are tried before anything else. */
+export interface Trial {
+  readonly upTo: number;
+  /** How many they are at most. */
+  readonly count: number;
+  /** Those that ran last. */
+  readonly marker?: Marker;
+}
+
+export interface Marker {
+  /** In rising order. */
+  readonly seqs: readonly number[];
+  /** How many of them run at once. */
+  readonly size: number;
+  /** How often the process has died while it ran; of a group nobody can tell which one it was. */
+  readonly deaths: number;
+  /** They run now. */
+  readonly active: boolean;
 }
 
 const format = 1;
@@ -37,13 +61,14 @@ export function encodeRecord(record: LedgerRecord): Uint8Array {
     record.commit,
     [c.delivered, c.handled, c.duplicate, c.expired, c.retrying, c.dead],
     record.inputs.map((i) => [i.stream, i.createdMs, i.floor, deltas(i.floor, i.above)]),
+    ...more(record),
   ]);
 }
 
 /** Throws `EDDY_LEDGER_UNREADABLE` for bytes that no version of this runtime wrote. */
 export function decodeRecord(bytes: Uint8Array): LedgerRecord {
   try {
-    const [version, epoch, instance, commit, c, inputs] = unpackr.unpack(bytes) as Wire;
+    const [version, epoch, instance, commit, c, inputs, added] = unpackr.unpack(bytes) as Wire;
     if (version !== format) throw new RangeError(`format ${String(version)}`);
     const [delivered, handled, duplicate, expired, retrying, dead] = c;
     return {
@@ -57,6 +82,8 @@ export function decodeRecord(bytes: Uint8Array): LedgerRecord {
         floor,
         above: sums(floor, above),
       })),
+      ...(added?.clean === true ? { clean: true } : {}),
+      ...(added?.trial === undefined ? {} : { trial: trialOf(added.trial) }),
     };
   } catch (cause) {
     throw new EddyError(
@@ -76,7 +103,33 @@ type Wire = [
   commit: number,
   counts: [number, number, number, number, number, number],
   inputs: [stream: string, createdMs: number, floor: number, above: number[]][],
+  /** What few records have. A runtime that does not know it yet reads the others all the same. */
+  added?: { clean?: true; trial?: WireTrial },
 ];
+
+type WireTrial = [upTo: number, count: number, marker?: WireMarker];
+type WireMarker = [seqs: number[], size: number, deaths: number, active: boolean];
+
+function more({ clean, trial }: LedgerRecord): [] | [NonNullable<Wire[6]>] {
+  if (clean === undefined && trial === undefined) return [];
+  return [
+    {
+      ...(clean === undefined ? {} : { clean }),
+      ...(trial === undefined ? {} : { trial: wireTrial(trial) }),
+    },
+  ];
+}
+
+function wireTrial({ upTo, count, marker }: Trial): WireTrial {
+  if (marker === undefined) return [upTo, count];
+  return [upTo, count, [deltas(0, marker.seqs), marker.size, marker.deaths, marker.active]];
+}
+
+function trialOf([upTo, count, marker]: WireTrial): Trial {
+  if (marker === undefined) return { upTo, count };
+  const [seqs, size, deaths, active] = marker;
+  return { upTo, count, marker: { seqs: sums(0, seqs), size, deaths, active } };
+}
 
 function deltas(floor: number, above: Intervals): number[] {
   let before = floor;

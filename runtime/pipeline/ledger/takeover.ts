@@ -9,6 +9,12 @@ import {
   streamInfo,
 } from "../../broker/index.ts";
 import { EddyError } from "../../events/index.ts";
+import {
+  type Delivered,
+  type Predecessor,
+  predecessorOf,
+  trialAfter,
+} from "../crashes/suspects.ts";
 import { noCounts } from "./counts.ts";
 import type { Place } from "./place.ts";
 import { decodeRecord, encodeRecord, type InputRecord, type LedgerRecord } from "./record.ts";
@@ -18,6 +24,8 @@ export interface Taken {
   readonly seq: number;
   /** True where the handler has no ledger yet. */
   readonly fresh: boolean;
+  /** Who had it before. */
+  readonly before?: Predecessor;
   /** Set where positions that it had not seen are gone from the stream's head. */
   readonly missed?: { readonly from: number; readonly to: number };
 }
@@ -31,18 +39,23 @@ export interface Taking {
   readonly start: Start;
   /** What is known of one whose ledger is gone: by this process, or from the durable that it left. */
   earlier(createdMs: number): Promise<InputRecord | undefined>;
+  /** What the server has delivered and not seen acked, before anything changes that. */
+  delivered(): Promise<Delivered | undefined>;
 }
 
 /** Appends an epoch record with the fence and gives back what it holds. */
 export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
   const { place, input } = taking;
   for (let tries = 0; tries < 20; tries++) {
-    const info = await streamInfo(broker.jsm, input);
+    const [info, last, delivered] = await Promise.all([
+      streamInfo(broker.jsm, input),
+      readMessage(broker.nc, place.stream, { last_by_subj: place.ledger }),
+      taking.delivered(),
+    ]);
     if (info === undefined)
       throw new EddyError("EDDY_STREAM_MISSING", `stream ${input} is not there`);
-    const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
     const before = last === undefined ? undefined : decodeRecord(last.data);
-    const { record, missed } = await nextEpoch(broker, info, before, taking);
+    const { record, missed } = await nextEpoch(broker, info, before, taking, delivered);
     const result = await storeBatch(
       broker.nc,
       [
@@ -57,7 +70,9 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
     );
     if (result.kind === "stored") {
       const found = missed === undefined ? {} : { missed };
-      return { record, seq: result.lastSeq, fresh: before === undefined, ...found };
+      const earlier =
+        before === undefined ? {} : { before: predecessorOf(before, taking.instance) };
+      return { record, seq: result.lastSeq, fresh: before === undefined, ...earlier, ...found };
     }
     if (result.kind !== "stale" && result.kind !== "unanswered") {
       throw new EddyError(
@@ -77,6 +92,7 @@ async function nextEpoch(
   info: StreamInfo,
   before: LedgerRecord | undefined,
   { start, instance, earlier }: Taking,
+  delivered: Delivered | undefined,
 ): Promise<{ record: LedgerRecord; missed?: { from: number; to: number } }> {
   const createdMs = Date.parse(info.created);
   const stream = info.config.name;
@@ -93,12 +109,15 @@ async function nextEpoch(
     floor: Math.max(floor, gone),
     above: known?.above ?? [],
   };
+  const kept = { ...input, above: aboveOnly(input) };
+  const trial = before && known && trialAfter(before, instance, kept, delivered);
   const record: LedgerRecord = {
     epoch: (before?.epoch ?? 0) + 1,
     instance,
     commit: 0,
     counts: before?.counts ?? noCounts(),
-    inputs: [{ ...input, above: aboveOnly(input) }],
+    inputs: [kept],
+    ...(trial === undefined ? {} : { trial }),
   };
   const missed =
     known !== undefined && gone > floor ? { missed: { from: floor + 1, to: gone } } : {};
