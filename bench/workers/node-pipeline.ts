@@ -21,6 +21,7 @@ export function startNodePipeline(broker: Broker, onFact: Report): Promise<Pipel
       deadlineMs: config.deadlineMs,
       delaysMs: config.retry.delaysMs,
       jitter: config.retry.jitter,
+      deathsMax: config.crashes.deaths,
       retentionMs: config.home.retentionMs,
     },
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },

@@ -198,6 +198,7 @@ function pipelineParts(
       deadlineMs: config.deadlineMs,
       delaysMs: config.retry.delaysMs,
       jitter: config.retry.jitter,
+      deathsMax: config.crashes.deaths,
       retentionMs: config.home.retentionMs,
     },
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },

@@ -116,6 +116,7 @@ export const keys = {
     initial: 0.2,
   },
   deadline: duration("30s", "1ms", "1h"),
+  "crashes.deaths": integer(3, 2, 100),
   drain: duration("10s", "0ms", "1h"),
   "identities.count": integer(1_000_000, 1, 100_000_000),
   "identities.age": duration("24h", "1s", "3650d"),

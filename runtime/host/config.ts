@@ -37,6 +37,8 @@ export interface Config {
   /** Waits between attempts; `jitter` is the share by which each may differ. */
   readonly retry: { readonly delaysMs: readonly number[]; readonly jitter: number };
   readonly deadlineMs: number;
+  /** How often the process may die while one event runs. */
+  readonly crashes: { readonly deaths: number };
   readonly drainMs: number;
   /** The window in which a producer's repeat is recognised. */
   readonly identities: { readonly count: number; readonly ageMs: number };
@@ -119,6 +121,7 @@ function assemble(given: ReadonlyMap<KeyPath, Given>): Config {
     },
     retry: { delaysMs: get("retry.delays"), jitter: get("retry.jitter") },
     deadlineMs: get("deadline"),
+    crashes: { deaths: get("crashes.deaths") },
     drainMs: get("drain"),
     identities: { count: get("identities.count"), ageMs: get("identities.age") },
     watch: { pollMs: get("watch.poll") },

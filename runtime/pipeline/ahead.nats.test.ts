@@ -28,7 +28,9 @@ async function start(url: string) {
   await ensureStream(broker.jsm, homeStreamConfig("EVENTS", 50_000_000));
   const take = async (instance: string) => {
     const earlier = async () => undefined;
-    const taking = { place, input: "EVENTS", instance, start: "first" as const, earlier };
+    const delivered = async () => undefined;
+    const start = "first" as const;
+    const taking = { place, input: "EVENTS", instance, start, earlier, delivered };
     const { record, seq } = await takeOver(broker, taking);
     const lost = { yes: false };
     const onLost = () => Object.assign(lost, { yes: true });

@@ -28,6 +28,7 @@ async function startCommitter(url: string) {
       instance,
       start: "first",
       earlier: async () => undefined,
+      delivered: async () => undefined,
     });
     const lost = { yes: false };
     const ledger = holdLedger(

@@ -4,6 +4,7 @@
 import { type Handler, listOf, parseDuration, type Start } from "../authoring/index.ts";
 import { AckPolicy, type Broker, consumerInfo, durable, nanos } from "../broker/index.ts";
 import { narrowestFilter } from "../events/index.ts";
+import type { Delivered } from "./crashes/suspects.ts";
 import { consumerName } from "./ledger/place.ts";
 
 /** Un-acked deliveries that the server lets a handler have: the bound on what is in flight. */
@@ -51,6 +52,13 @@ export function startOf({ declaration }: Handler): Start {
 /** How long the server waits for an ack: longer than any attempt may take. */
 export function ackWaitMs(deadlineMs: number): number {
   return Math.max(60_000, 2 * deadlineMs + 30_000);
+}
+
+/** What the server has delivered of the handler's events. */
+export async function deliveredOf(broker: Broker, name: string): Promise<Delivered | undefined> {
+  const info = await consumerInfo(broker.jsm, broker.home, name);
+  if (info === undefined) return undefined;
+  return { upTo: info.delivered.stream_seq, unacked: info.num_ack_pending };
 }
 
 export interface Watched {

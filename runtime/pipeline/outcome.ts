@@ -8,6 +8,7 @@ export type DeadReason =
   | "permanent" // the handler threw Permanent, or asked for something it may never have
   | "undecodable" // the message is no CloudEvent
   | "schema" // data breaks the contract of its type
+  | "crash" // the process ended again and again while it ran
   | "refused" // an effect that the server cannot store
   | "uncertain"; // waited longer than the home stream's retention: whether it was done cannot be told
 

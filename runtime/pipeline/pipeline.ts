@@ -13,6 +13,7 @@ import {
 } from "../broker/index.ts";
 import { describeThrown } from "../events/index.ts";
 import { type Committer, createCommitter } from "./commit.ts";
+import { createGate } from "./crashes/gate.ts";
 import type { OpenEntries } from "./entries.ts";
 import type { HandlerState, Report } from "./facts.ts";
 import type { ReadEntry } from "./handle.ts";
@@ -60,6 +61,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const runners = new Map<string, Runner>();
   const leaving = new Map<string, Promise<void>>();
   const stopping = createStopping();
+  const gate = createGate();
   const instance = ulid();
   let applying: Promise<void> = Promise.resolve();
 
@@ -85,6 +87,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       identities,
       committerOf: committers.of,
       openEntries: parts.openEntries,
+      gate,
       ensureStreams,
       explain: (thrown) => explained(thrown, parts.mapStack),
     });

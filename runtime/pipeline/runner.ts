@@ -9,24 +9,38 @@ import {
   ensureConsumer,
   type JsMsg,
   readDurable,
-  readMessage,
 } from "../broker/index.ts";
-import { describeThrown, EddyError } from "../events/index.ts";
+import { describeThrown } from "../events/index.ts";
 import type { Committer } from "./commit.ts";
-import { consumerConfig, filterOf, startOf, untilNobodyPulls, watchPullers } from "./consume.ts";
+import {
+  consumerConfig,
+  deliveredOf,
+  filterOf,
+  startOf,
+  untilNobodyPulls,
+  watchPullers,
+} from "./consume.ts";
+import type { Gate } from "./crashes/gate.ts";
+import { trialText } from "./crashes/letter.ts";
+import { storeEnd } from "./crashes/note.ts";
+import type { Predecessor } from "./crashes/suspects.ts";
+import { startTrial } from "./crashes/trial.ts";
 import type { Entries, OpenEntries } from "./entries.ts";
 import type { HandlerState } from "./facts.ts";
 import type { Surroundings } from "./handle.ts";
 import type { Identities } from "./identities/identities.ts";
 import { createFloor } from "./ledger/floor.ts";
+import { holderOf } from "./ledger/holder.ts";
 import { holdLedger, type Ledger } from "./ledger/ledger.ts";
 import { consumerName, type Place, placeOf } from "./ledger/place.ts";
-import { decodeRecord, type InputRecord } from "./ledger/record.ts";
+import type { InputRecord, Trial } from "./ledger/record.ts";
 import { takeOver } from "./ledger/takeover.ts";
+import { createPause } from "./pause.ts";
 import { startDue } from "./retry/due.ts";
 import type { ErrorFacts } from "./retry/parcel.ts";
 import type { Defaults, Scope } from "./scope.ts";
 import { type Session, startSession } from "./session.ts";
+import { signal } from "./signal.ts";
 import { unlessCut } from "./stopping.ts";
 import { createTroubles } from "./troubles.ts";
 import { untilAnswered } from "./until-answered.ts";
@@ -42,6 +56,8 @@ export interface RunnerParts {
   /** Makes the runtime's streams where they are gone. */
   readonly ensureStreams: () => Promise<void>;
   readonly explain: (thrown: unknown) => ErrorFacts;
+  /** Where handlers take turns that try what may have ended the process. */
+  readonly gate: Gate;
   /** What has to be over before it may start: an earlier runner of the same name. */
   readonly after: Promise<void>;
 }
@@ -75,6 +91,7 @@ type Life =
       end(why: End): void;
     };
 
+const endMs = 500; // for the record of a stop, after all else had its time
 const raiseMs = 3_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
 
 export function startRunner(first: Handler, parts: RunnerParts): Runner {
@@ -87,8 +104,9 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   let life: Life = { state: "starting" };
   let detail: string | undefined;
   let stopping = false;
-  let wake = () => {};
+  const idle = createPause();
   let remembered: InputRecord | undefined; // how far this process has come
+  let before: Predecessor | undefined; // who held the ledger before this process
   const loop = run();
 
   async function run(): Promise<void> {
@@ -104,7 +122,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
         say("starting", detail);
         const message = `${handler.name} does not run: ${detail}; it is tried again`;
         troubles.say("EDDY_HANDLER_STALLED", message);
-        await pause(waitMs);
+        await idle.wait(waitMs);
         waitMs = Math.min(waitMs * 2, 2_000);
       }
     }
@@ -137,22 +155,24 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       input,
       onGap: (due, got) => breaks("EDDY_DELIVERY_GAP", `delivery ${got} came where ${due} was due`),
     });
+    const suspects = record.trial;
+    const trial = suspects && startTrial({ scope, session, trial: suspects, input });
     const closing: (() => void)[] = [];
     try {
       const prepared = handler;
-      await ensureConsumer(broker.jsm, home, configOf(prepared));
+      await ensureConsumer(broker.jsm, home, configOf(prepared, parts));
       await windTo(input.floor + 1);
-      const read = await readDurable(broker, home, durableName, session.take);
+      const read = await readDurable(broker, home, durableName, trial?.take ?? session.take);
       closing.push(read.stop);
       void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));
-      const { takeAgain } = session;
-      const due = startDue({ scope, floor: () => ledger.input.floor, takeAgain });
+      const after = trial?.over ?? Promise.resolve();
+      const due = startDue({ scope, floor: () => ledger.input.floor, session, after });
       closing.push(due.stop, due.end);
-      const received = () => session.received;
+      const received = () => session.received + (trial?.held ?? 0);
       const onForeign = (why: string) => breaks("EDDY_DELIVERY_GAP", why);
-      const watched = { broker, name: durableName, instance, received, onForeign };
-      closing.push(watchPullers(watched));
+      closing.push(watchPullers({ broker, name: durableName, instance, received, onForeign }));
       change({ state: "running", session, scope, end: ended.resolve });
+      if (suspects !== undefined) sayTrial(suspects, after);
       troubles.mended(`${handler.name} runs again`);
       if (stopping) ended.resolve("stop");
       else await follow(prepared); // it may have been swapped meanwhile
@@ -160,13 +180,17 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       if (why === "swap" || why === "stop") {
         read.stop();
         due.stop();
+        trial?.end();
         await unlessCut(around.stopping, session.finished());
         await unlessCut(around.stopping, scope.committer.settled());
+        // Also where it was cut off: what ran did not end the process.
+        if (why === "stop") await Promise.race([storeEnd(scope), pauseAside(endMs)]);
         return why;
       }
-      return await holder(why);
+      return await afterBreak(why);
     } finally {
       ledger.giveUp();
+      trial?.end();
       session.end();
       for (const close of closing) close();
       await unlessCut(around.stopping, scope.committer.settled());
@@ -176,7 +200,10 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
 
   async function take() {
     const start = startOf(handler);
-    const taken = await takeOver(broker, { place, input: home, instance, start, earlier });
+    const delivered = () => deliveredOf(broker, durableName);
+    const taking = { place, input: home, instance, start, earlier, delivered };
+    const taken = await takeOver(broker, taking);
+    if (taken.before !== undefined && taken.before.instance !== instance) before = taken.before;
     const [input] = taken.record.inputs;
     if (input === undefined) throw new RangeError("a ledger has at least one input");
     if (taken.missed !== undefined) {
@@ -196,20 +223,25 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     return { stream: home, createdMs, floor: info.ack_floor.stream_seq, above: [] };
   }
 
+  function sayTrial({ count }: Trial, over: Promise<void>): void {
+    detail = trialText(count, before?.died === true ? before.instance : undefined);
+    say("running", detail);
+    void over.then(() => {
+      detail = undefined;
+      say("running");
+    });
+  }
+
   async function windTo(seq: number): Promise<void> {
     const reset = await broker.jsm.consumers.reset(home, durableName, seq);
     if (reset.name !== durableName) throw new Error(`consumer ${durableName} was not reset`);
   }
 
   // Another instance that took over winds the consumer: this one sees a gap before it sees a refused batch.
-  async function holder(why: End): Promise<End> {
-    try {
-      const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
-      if (last === undefined) return "again"; // the ledger is gone, and nobody's
-      return decodeRecord(last.data).instance === instance ? "again" : "lost";
-    } catch (error) {
-      return error instanceof EddyError && error.code === "EDDY_LEDGER_UNREADABLE" ? "lost" : why;
-    }
+  async function afterBreak(why: End): Promise<End> {
+    const holder = await holderOf(broker, place, instance);
+    if (holder === "unknown") return why;
+    return holder === "another" ? "lost" : "again";
   }
 
   async function entriesOf({ declaration }: Handler): Promise<Entries | undefined> {
@@ -221,6 +253,12 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       broker,
       around,
       defaults: parts.defaults,
+      crashes: {
+        instance,
+        deathsMax: parts.defaults.deathsMax,
+        gate: parts.gate,
+        ...(before === undefined ? {} : { before }),
+      },
       ledger,
       committer: parts.committerOf(place.stream),
       ...(entries === undefined ? {} : { entries: { ...entries, read: (key) => read(key) } }),
@@ -235,32 +273,19 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     return scope;
   }
 
-  const configOf = (of: Handler) =>
-    consumerConfig(broker.app, of, instance, parts.defaults.deadlineMs);
-
   // Another filter changes what is delivered: the consumer is taken over anew, from the same position.
   async function follow(before: Handler): Promise<void> {
     if (life.state !== "running" || before === handler) return;
     if (filterOf(before) !== filterOf(handler)) life.end("swap");
     // Metadata only: the next start writes it again.
-    else await ensureConsumer(broker.jsm, home, configOf(handler)).catch(() => undefined);
+    else await ensureConsumer(broker.jsm, home, configOf(handler, parts)).catch(() => undefined);
   }
 
   async function standBy(): Promise<void> {
     change({ state: "standby" });
     detail = "another instance of the app took the handler over";
     say("standby", detail);
-    await untilNobodyPulls(broker, durableName, pause, () => stopping);
-  }
-
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    await untilNobodyPulls(broker, durableName, idle.wait, () => stopping);
   }
 
   function change(next: Life): void {
@@ -309,7 +334,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     },
     async stop() {
       stopping = true;
-      wake();
+      idle.wake();
       if (life.state === "running") life.end("stop");
       await loop;
       change({ state: "stopped" });
@@ -317,14 +342,10 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   };
 }
 
-function pauseAside(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+function configOf(handler: Handler, { broker, instance, defaults }: RunnerParts) {
+  return consumerConfig(broker.app, handler, instance, defaults.deadlineMs);
 }
 
-function signal<T>() {
-  let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve: (value: T) => resolve(value) };
+function pauseAside(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

@@ -3,6 +3,8 @@ import type { Handler } from "../authoring/index.ts";
 import type { Broker } from "../broker/index.ts";
 import type { CloudEvent, Position } from "../events/index.ts";
 import type { Committer } from "./commit.ts";
+import type { Gate } from "./crashes/gate.ts";
+import type { Predecessor } from "./crashes/suspects.ts";
 import type { Entries } from "./entries.ts";
 import type { Surroundings } from "./handle.ts";
 import type { Standing } from "./ledger/counts.ts";
@@ -15,14 +17,27 @@ export interface Defaults {
   readonly delaysMs: readonly number[];
   /** 0 to 1. */
   readonly jitter: number;
+  /** How often the process may die while one event runs. */
+  readonly deathsMax: number;
   /** How long the home stream keeps events at least, ms. */
   readonly retentionMs: number;
+}
+
+/** What the stages know of processes that ended without a stop. */
+export interface Crashes {
+  readonly instance: string;
+  readonly deathsMax: number;
+  /** Shared by all handlers of the process. */
+  readonly gate: Gate;
+  /** The instance that held the ledger before this one. */
+  readonly before?: Predecessor;
 }
 
 export interface Scope {
   readonly broker: Broker;
   readonly around: Surroundings;
   readonly defaults: Defaults;
+  readonly crashes: Crashes;
   readonly ledger: Ledger;
   readonly committer: Committer;
   /** A projection's entries; absent for a reaction. */

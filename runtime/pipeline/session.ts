@@ -14,6 +14,7 @@ import { entryKey } from "./fold.ts";
 import type { Identities } from "./identities/identities.ts";
 import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
+import type { DeadReason } from "./outcome.ts";
 import { createQueue } from "./queue.ts";
 import type { EventJob, Job, Scope } from "./scope.ts";
 
@@ -26,6 +27,10 @@ export interface Session {
   take(message: JsMsg): void;
   /** An event that comes back: a retry that is due, or a letter that is given back. */
   takeAgain(job: Job): void;
+  /** A delivery that is not run: it ended the process too often. */
+  condemn(message: JsMsg, cause: EddyError): void;
+  /** Resolves once nothing waits or runs, and what was concluded is on its way to be stored. */
+  quiet(): Promise<void>;
   /** Moves the floor of a handler that has nothing in flight or unread up to a position; false where it has. */
   raise(to: number, info: ConsumerInfo): boolean;
   /** A ledger record was stored. */
@@ -68,19 +73,23 @@ export function startSession(parts: SessionParts): Session {
   function take(message: JsMsg): void {
     if (!scope.alive()) return;
     const delivery = readDelivery(message);
+    const slot = arrive(delivery);
+    if (slot !== undefined) decode(delivery, slot);
+  }
+
+  /** The floor's slot; undefined where there is nothing to do. */
+  function arrive(delivery: Delivery): number | undefined {
     const { deliverySeq, seq } = delivery;
     if (deliverySeq !== received + 1) {
       parts.onGap(received + 1, deliverySeq);
-      return;
+      return undefined;
     }
     received++;
-    const slot = floor.deliver(seq, message);
-    if (slot === undefined) {
-      passed++;
-      identities.deliver(createdMs, delivery);
-      return;
-    }
-    decode(delivery, slot);
+    const slot = floor.deliver(seq, delivery.message);
+    if (slot !== undefined) return slot;
+    passed++;
+    identities.deliver(createdMs, delivery);
+    return undefined;
   }
 
   function decode(delivery: Delivery, slot: number): void {
@@ -116,6 +125,7 @@ export function startSession(parts: SessionParts): Session {
       waiting.shift();
       if (scope.alive()) dedupe(next.job, next.type);
     }
+    wakeFinishers();
   }
 
   function dedupe(job: EventJob, type: string): void {
@@ -156,7 +166,7 @@ export function startSession(parts: SessionParts): Session {
     if (lanes.occupied === 0) wakeFinishers();
   }
 
-  function dead(job: Job, reason: "undecodable" | "schema", cause: EddyError): void {
+  function dead(job: Job, reason: DeadReason, cause: EddyError): void {
     outside(concludeDead(scope, job, reason, cause));
   }
 
@@ -187,8 +197,16 @@ export function startSession(parts: SessionParts): Session {
     });
   }
 
+  function untilNothingRuns(): Promise<void> {
+    return new Promise((resolve) => {
+      finishers.push(resolve);
+      wakeFinishers();
+    });
+  }
+
   function wakeFinishers(): void {
-    if (lanes.occupied > 0 || outsiders > 0) return;
+    if (finishers.length === 0) return;
+    if (waiting.size > 0 || lanes.occupied > 0 || outsiders > 0) return;
     const waiters = finishers;
     finishers = [];
     for (const wake of waiters) wake();
@@ -201,6 +219,19 @@ export function startSession(parts: SessionParts): Session {
       const text = "the message is no event any version could read";
       dead(job, "undecodable", new EddyError("EDDY_EVENT_MALFORMED", text));
     },
+    condemn(message, cause) {
+      if (!scope.alive()) return;
+      const delivery = readDelivery(message);
+      const slot = arrive(delivery);
+      if (slot === undefined) return;
+      const decoded = decodeStored(delivery.raw, delivery.headerLength);
+      const event = decoded.ok ? decoded.event : undefined;
+      identities.deliver(createdMs, delivery, event);
+      const handler = scope.handler();
+      const job = new FirstJob(handler, stream, delivery, slot, event, performance.now());
+      dead(job, "crash", cause);
+    },
+    quiet: untilNothingRuns,
     raise(to, { num_pending: unread, delivered }) {
       // Not by the stream's sequence: the server moves it over what the filter skips.
       if (unread > 0 || floor.inFlight > 0 || delivered.consumer_seq !== received) return false;
@@ -217,8 +248,7 @@ export function startSession(parts: SessionParts): Session {
     finished() {
       waiting.clear();
       lanes.clear();
-      if (lanes.occupied === 0 && outsiders === 0) return Promise.resolve();
-      return new Promise((resolve) => finishers.push(resolve));
+      return untilNothingRuns();
     },
     end() {
       clearInterval(progress);

@@ -2,15 +2,15 @@
 import { type Broker, type ConsumerInfo, readMessage, streamInfo } from "../broker/index.ts";
 import { type Counts, noCounts } from "./ledger/counts.ts";
 import { consumerPrefix, placeNamed } from "./ledger/place.ts";
-import { decodeRecord } from "./ledger/record.ts";
+import { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
 
 export interface HandlerRow extends Counts {
   readonly name: string;
   readonly kind: "reaction" | "projection";
   readonly file: string;
   readonly version: string;
-  /** running: somebody pulls its consumer now. */
-  readonly state: "running" | "stopped";
+  /** running: somebody pulls its consumer now. trying: that, and events are tried that were in flight at a crash. */
+  readonly state: "running" | "trying" | "stopped";
   /** Events of its filter that are not settled yet. */
   readonly lag: number;
 }
@@ -24,23 +24,28 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
     const name = meta["eddy.handler"];
     if (name === undefined || !info.name.startsWith(consumerPrefix(broker.app))) continue;
     const kind = meta["eddy.kind"] === "projection" ? "projection" : "reaction";
+    const record = await ledgerOf(broker, kind, name);
     rows.push({
       name,
       kind,
       file: meta["eddy.file"] ?? "",
       version: meta["eddy.version"] ?? "",
-      state: info.num_waiting > 0 ? "running" : "stopped",
-      ...(await countsOf(broker, kind, name)),
+      state: info.num_waiting === 0 ? "stopped" : record?.trial ? "trying" : "running",
+      ...(record?.counts ?? noCounts()),
       lag: lagOf(info),
     });
   }
   return rows.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-async function countsOf(broker: Broker, kind: HandlerRow["kind"], name: string): Promise<Counts> {
+async function ledgerOf(
+  broker: Broker,
+  kind: HandlerRow["kind"],
+  name: string,
+): Promise<LedgerRecord | undefined> {
   const { stream, ledger } = placeNamed(kind, name, broker.app, broker.home);
   const last = await readMessage(broker.nc, stream, { last_by_subj: ledger });
-  return last === undefined ? noCounts() : { ...decodeRecord(last.data).counts };
+  return last === undefined ? undefined : decodeRecord(last.data);
 }
 
 function lagOf(info: ConsumerInfo): number {

@@ -23,6 +23,8 @@ export interface NodeOptions {
 export interface TestNode extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
+  /** Resolves once it is gone, however it ended. */
+  readonly ended: Promise<void>;
   /** Everything that it has written, both streams. */
   output(): string;
   readiness(): Promise<{ status: number; body: string }>;
@@ -57,10 +59,12 @@ export async function startNode(options: NodeOptions): Promise<TestNode> {
       output += text;
     });
   }
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const url = `http://127.0.0.1:${port}`;
   const node: TestNode = {
     url,
     pid: child.pid ?? 0,
+    ended,
     output: () => output,
     async readiness() {
       const response = await fetch(`${url}/readyz`);

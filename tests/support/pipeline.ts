@@ -47,6 +47,7 @@ export async function startTestPipeline(
       deadlineMs: 5_000,
       delaysMs: options.delaysMs ?? [50, 50, 50],
       jitter: 0,
+      deathsMax: 3,
       retentionMs: options.retentionMs ?? 3_600_000,
     },
     identityLimits: { countMax: 100_000, ageMs: 3_600_000 },

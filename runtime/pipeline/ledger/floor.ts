@@ -126,7 +126,7 @@ export function createFloor<Item>(start: { floor: number; above: Intervals }): F
   }
 }
 
-function holds(intervals: Intervals, seq: number): boolean {
+export function holds(intervals: Intervals, seq: number): boolean {
   for (let at = 0; at < intervals.length; at += 2) {
     if (seq < (intervals[at] as number)) return false;
     if (seq <= (intervals[at + 1] as number)) return true;

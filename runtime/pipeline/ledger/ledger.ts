@@ -6,7 +6,13 @@ import type { Ahead } from "../ahead.ts";
 import { type Counts, count, type Move } from "./counts.ts";
 import type { Floor } from "./floor.ts";
 import type { Place } from "./place.ts";
-import { decodeRecord, encodeRecord, type InputRecord, type LedgerRecord } from "./record.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+  type InputRecord,
+  type LedgerRecord,
+  type Trial,
+} from "./record.ts";
 
 /** What one finished event changes in its ledger. */
 export interface Settlement {
@@ -35,6 +41,10 @@ export interface Ledger {
   readonly input: InputRecord;
   /** Sequence of the last record known. */
   readonly lastSeq: number;
+  /** What the records from now on say of the suspects of a crash. */
+  noteTrial(trial: Trial | undefined): void;
+  /** The next record is the last one: what runs now is over. */
+  close(): void;
   /** Called by the committer: another instance has it. */
   lose(): void;
   /** False once it is lost or given up. */
@@ -53,7 +63,7 @@ export interface LedgerStart {
 }
 
 export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger {
-  const { record } = start;
+  let { record } = start;
   const [input] = record.inputs;
   if (input === undefined) throw new RangeError("a ledger has at least one input");
   const counts: Counts = { ...record.counts };
@@ -104,6 +114,13 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
     },
     get input() {
       return stored;
+    },
+    noteTrial(trial) {
+      const { trial: _, ...rest } = record;
+      record = trial === undefined ? rest : { ...rest, trial };
+    },
+    close() {
+      record = { ...record, clean: true };
     },
     lose() {
       if (!held) return;

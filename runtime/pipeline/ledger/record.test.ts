@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { pack } from "msgpackr";
 import { decodeRecord, encodeRecord, type LedgerRecord } from "./record.ts";
 
 const plain = { noNullPrototype: true } as const;
@@ -33,8 +34,20 @@ const records: fc.Arbitrary<LedgerRecord> = fc.record(
       ),
       { minLength: 1, maxLength: 3 },
     ),
+    clean: fc.constant(true as const),
+    trial: fc.record(
+      {
+        upTo: whole,
+        count: whole,
+        marker: fc.record(
+          { seqs: fc.array(whole), size: fc.nat(), deaths: fc.nat(), active: fc.boolean() },
+          plain,
+        ),
+      },
+      { ...plain, requiredKeys: ["upTo", "count"] },
+    ),
   },
-  plain,
+  { ...plain, requiredKeys: ["epoch", "instance", "commit", "counts", "inputs"] },
 );
 
 test("R1: a record reads back as it was written", () => {
@@ -59,6 +72,13 @@ test("a usual record takes tens of bytes", () => {
     ],
   };
   assert.ok(encodeRecord(record).byteLength < 100);
+});
+
+test("R1: a record of the version before, which knew neither stops nor trials, reads as one without", () => {
+  const old = [1, 4, "A", 7, [3, 2, 1, 0, 0, 0], [["EVENTS", 9, 100, [2, 0]]]];
+  const { clean, trial, inputs } = decodeRecord(pack(old));
+  assert.deepEqual({ clean, trial }, { clean: undefined, trial: undefined });
+  assert.deepEqual(inputs, [{ stream: "EVENTS", createdMs: 9, floor: 100, above: [102, 102] }]);
 });
 
 test("bytes that are no record are an error that says what to do", () => {

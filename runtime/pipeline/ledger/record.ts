@@ -25,6 +25,30 @@ export interface LedgerRecord {
   readonly inputs: readonly InputRecord[];
   /** Effects that are published right after the record. */
   readonly ahead?: Ahead;
+  /** The last record of a holder that stopped: nothing was in a handler when its process ended. */
+  readonly clean?: true;
+  /** Events that were in flight when a process died, until each of them has its outcome. */
+  readonly trial?: Trial;
+}
+
+/** Suspects: positions above the floor that are not completed, up to one. They are tried before anything else. */
+export interface Trial {
+  readonly upTo: number;
+  /** How many they are at most. */
+  readonly count: number;
+  /** Those that ran last. */
+  readonly marker?: Marker;
+}
+
+export interface Marker {
+  /** In rising order. */
+  readonly seqs: readonly number[];
+  /** How many of them run at once. */
+  readonly size: number;
+  /** How often the process has died while it ran; of a group nobody can tell which one it was. */
+  readonly deaths: number;
+  /** They run now. */
+  readonly active: boolean;
 }
 
 const format = 1;
@@ -62,6 +86,8 @@ export function decodeRecord(bytes: Uint8Array): LedgerRecord {
         above: sums(floor, above),
       })),
       ...(added?.ahead === undefined ? {} : { ahead: aheadOf(added.ahead) }),
+      ...(added?.clean === true ? { clean: true } : {}),
+      ...(added?.trial === undefined ? {} : { trial: trialOf(added.trial) }),
     };
   } catch (cause) {
     throw new EddyError(
@@ -81,18 +107,14 @@ type Wire = [
   commit: number,
   counts: [number, number, number, number, number, number],
   inputs: [stream: string, createdMs: number, floor: number, above: number[]][],
-  /** What few records have. */
-  added?: { ahead?: WireAhead },
+  /** What few records have. A runtime that does not know it yet reads the others all the same. */
+  added?: { clean?: true; trial?: WireTrial; ahead?: WireAhead },
 ];
 
 type WireAhead = [
   since: number,
   messages: [natsSubject: string, lines: string, data: Uint8Array][],
 ];
-
-function more({ ahead }: LedgerRecord): [] | [NonNullable<Wire[6]>] {
-  return ahead === undefined ? [] : [{ ahead: wireAhead(ahead) }];
-}
 
 function wireAhead({ since, messages }: Ahead): WireAhead {
   return [since, messages.map((m) => [m.natsSubject, m.headerLines, m.data])];
@@ -107,6 +129,31 @@ function aheadOf([since, messages]: WireAhead): Ahead {
       data,
     })),
   };
+}
+
+type WireTrial = [upTo: number, count: number, marker?: WireMarker];
+type WireMarker = [seqs: number[], size: number, deaths: number, active: boolean];
+
+function more({ clean, trial, ahead }: LedgerRecord): [] | [NonNullable<Wire[6]>] {
+  if (clean === undefined && trial === undefined && ahead === undefined) return [];
+  return [
+    {
+      ...(clean === undefined ? {} : { clean }),
+      ...(trial === undefined ? {} : { trial: wireTrial(trial) }),
+      ...(ahead === undefined ? {} : { ahead: wireAhead(ahead) }),
+    },
+  ];
+}
+
+function wireTrial({ upTo, count, marker }: Trial): WireTrial {
+  if (marker === undefined) return [upTo, count];
+  return [upTo, count, [deltas(0, marker.seqs), marker.size, marker.deaths, marker.active]];
+}
+
+function trialOf([upTo, count, marker]: WireTrial): Trial {
+  if (marker === undefined) return { upTo, count };
+  const [seqs, size, deaths, active] = marker;
+  return { upTo, count, marker: { seqs: sums(0, seqs), size, deaths, active } };
 }
 
 function deltas(floor: number, above: Intervals): number[] {

@@ -10,6 +10,12 @@ import {
 } from "../../broker/index.ts";
 import { EddyError } from "../../events/index.ts";
 import { type Ahead, finishAhead } from "../ahead.ts";
+import {
+  type Delivered,
+  type Predecessor,
+  predecessorOf,
+  trialAfter,
+} from "../crashes/suspects.ts";
 import { noCounts } from "./counts.ts";
 import type { Place } from "./place.ts";
 import { decodeRecord, encodeRecord, type InputRecord, type LedgerRecord } from "./record.ts";
@@ -19,6 +25,8 @@ export interface Taken {
   readonly seq: number;
   /** True where the handler has no ledger yet. */
   readonly fresh: boolean;
+  /** Who had it before. */
+  readonly before?: Predecessor;
   /** Set where positions that it had not seen are gone from the stream's head. */
   readonly missed?: { readonly from: number; readonly to: number };
 }
@@ -32,6 +40,12 @@ export interface Taking {
   readonly start: Start;
   /** What is known of one whose ledger is gone: by this process, or from the durable that it left. */
   earlier(createdMs: number): Promise<InputRecord | undefined>;
+  /** What the server has delivered and not seen acked, before anything changes that. */
+  delivered(): Promise<Delivered | undefined>;
+}
+
+interface LastRecord extends LedgerRecord {
+  readonly seq: number;
 }
 
 const answerMs = 5_000;
@@ -40,12 +54,15 @@ const answerMs = 5_000;
 export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
   const { place, input } = taking;
   for (let tries = 0; tries < 20; tries++) {
-    const info = await streamInfo(broker.jsm, input);
+    const [info, last, delivered] = await Promise.all([
+      streamInfo(broker.jsm, input),
+      readMessage(broker.nc, place.stream, { last_by_subj: place.ledger }),
+      taking.delivered(),
+    ]);
     if (info === undefined)
       throw new EddyError("EDDY_STREAM_MISSING", `stream ${input} is not there`);
-    const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
-    const before = last === undefined ? undefined : decodeRecord(last.data);
-    const { record, missed } = await nextEpoch(broker, info, before, last?.seq ?? 0, taking);
+    const before = last && { ...decodeRecord(last.data), seq: last.seq };
+    const { record, missed } = await nextEpoch(broker, info, before, taking, delivered);
     const result = await storeBatch(
       broker.nc,
       [
@@ -53,7 +70,7 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
           natsSubject: place.ledger,
           headerLines: "",
           data: encodeRecord(record),
-          expectedSeq: last?.seq ?? 0,
+          expectedSeq: before?.seq ?? 0,
         },
       ],
       answerMs,
@@ -63,7 +80,9 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
         await finishAhead(broker, place, record.ahead, result.lastSeq, answerMs);
       }
       const found = missed === undefined ? {} : { missed };
-      return { record, seq: result.lastSeq, fresh: before === undefined, ...found };
+      const earlier =
+        before === undefined ? {} : { before: predecessorOf(before, taking.instance) };
+      return { record, seq: result.lastSeq, fresh: before === undefined, ...earlier, ...found };
     }
     if (result.kind !== "stale" && result.kind !== "unanswered") {
       throw new EddyError(
@@ -81,9 +100,9 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
 async function nextEpoch(
   broker: Broker,
   info: StreamInfo,
-  before: LedgerRecord | undefined,
-  beforeSeq: number,
+  before: LastRecord | undefined,
   { start, instance, earlier }: Taking,
+  delivered: Delivered | undefined,
 ): Promise<{ record: LedgerRecord; missed?: { from: number; to: number } }> {
   const createdMs = Date.parse(info.created);
   const stream = info.config.name;
@@ -100,13 +119,16 @@ async function nextEpoch(
     floor: Math.max(floor, gone),
     above: known?.above ?? [],
   };
+  const kept = { ...input, above: aboveOnly(input) };
+  const trial = before && known && trialAfter(before, instance, kept, delivered);
   const record: LedgerRecord = {
     epoch: (before?.epoch ?? 0) + 1,
     instance,
     commit: 0,
     counts: before?.counts ?? noCounts(),
-    inputs: [{ ...input, above: aboveOnly(input) }],
-    ...aheadAfter(before, beforeSeq),
+    inputs: [kept],
+    ...(trial === undefined ? {} : { trial }),
+    ...aheadAfter(before),
   };
   const missed =
     known !== undefined && gone > floor ? { missed: { from: floor + 1, to: gone } } : {};
@@ -114,10 +136,10 @@ async function nextEpoch(
 }
 
 /** What the last record carried, to be finished by whoever takes over. */
-function aheadAfter(before: LedgerRecord | undefined, seq: number): { ahead?: Ahead } {
+function aheadAfter(before: LastRecord | undefined): { ahead?: Ahead } {
   if (before?.ahead === undefined) return {};
   const { since, messages } = before.ahead;
-  return { ahead: { since: since === 0 ? seq : since, messages } };
+  return { ahead: { since: since === 0 ? before.seq : since, messages } };
 }
 
 function aboveOnly({ floor, above }: InputRecord): number[] {

@@ -15,8 +15,10 @@ import {
 } from "../../broker/index.ts";
 import { decodeMessage, describeThrown, EddyError, parseHeaderBlock } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
+import { createAgain } from "../crashes/again.ts";
 import { consumerName } from "../ledger/place.ts";
 import type { Job, Scope } from "../scope.ts";
+import type { Session } from "../session.ts";
 import { dueSubject, retrySubject } from "./backoff.ts";
 import { judge } from "./judge.ts";
 import { letterThere, removeLetter } from "./letters.ts";
@@ -35,7 +37,9 @@ export interface DueParts {
   readonly scope: Scope;
   /** All positions up to here are completed and stored. */
   readonly floor: () => number;
-  readonly takeAgain: (job: Job) => void;
+  readonly session: Pick<Session, "takeAgain">;
+  /** What has to be over before anything comes back: suspects of a crash. */
+  readonly after: Promise<void>;
 }
 
 const ackWaitMs = 60_000;
@@ -43,7 +47,7 @@ const laterMs = 1_000;
 const againMs = 500;
 
 /** Starts to read, and keeps at it until it is stopped. */
-export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
+export function startDue({ scope, floor, session, after }: DueParts): DueReader {
   const { broker } = scope;
   const { name } = scope.handler();
   const durableName = consumerName(broker.app, name);
@@ -53,7 +57,8 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
   const keepAlive = setInterval(() => {
     for (const message of inFlight.values()) message.working();
   }, ackWaitMs / 3);
-  void run();
+  const again = createAgain(scope);
+  void after.then(run);
 
   async function run(): Promise<void> {
     for (let said = false; !stopped; ) {
@@ -80,7 +85,7 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
   }
 
   async function open(): Promise<DurableRead> {
-    await ensureConsumer(broker.jsm, retryStream, {
+    const { num_ack_pending: left } = await ensureConsumer(broker.jsm, retryStream, {
       ...durable,
       durable_name: durableName,
       ack_policy: AckPolicy.Explicit,
@@ -88,6 +93,10 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
       max_ack_pending: 1_000,
       filter_subject: dueSubject(broker.app, name),
     });
+    // What an earlier life had and did not finish comes at once, and not after its ack wait.
+    if (left > 0 && read === undefined) {
+      await broker.jsm.consumers.reset(retryStream, durableName, 1);
+    }
     return await readDurable(broker, retryStream, durableName, (message) => {
       receive(message).catch(() => later(message)); // the server did not answer: ask again
     });
@@ -117,7 +126,7 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
 
   async function handOn(message: JsMsg, parcel: Parcel): Promise<void> {
     const { position } = parcel.original;
-    const judgement = await judged(parcel);
+    const { judgement, standing } = await judged(parcel);
     switch (judgement) {
       case "later":
         inFlight.delete(position.seq);
@@ -129,7 +138,9 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
         return await concludeDead(scope, jobOf(message, parcel), "uncertain", uncertain(parcel));
       case "run": {
         const whole = await wholeParcel(broker, retryStream, parcel, asideOf(parcel));
-        if (whole !== undefined) return takeAgain(jobOf(message, parcel, whole));
+        if (whole !== undefined) {
+          return await again.run(jobOf(message, parcel, whole), standing, session.takeAgain);
+        }
         return await concludeDead(scope, jobOf(message, parcel), "undecodable", gone(parcel));
       }
     }
@@ -140,7 +151,7 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
     const passed = floor() >= original.position.seq; // before the standing is read
     const standing = await readStanding(broker.nc, scope.ledger.place, original.position);
     const isLetter = letter !== undefined;
-    return judge({
+    const judgement = judge({
       parcel,
       standing,
       passed,
@@ -149,6 +160,7 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
       nowMs: Date.now(),
       retentionMs: scope.defaults.retentionMs,
     });
+    return { judgement, standing };
   }
 
   async function originThere({ original: { position, natsSubject } }: Parcel): Promise<boolean> {
@@ -186,6 +198,7 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
     },
     end() {
       clearInterval(keepAlive);
+      again.end();
       if (!broker.nc.isClosed()) for (const message of inFlight.values()) message.nak();
       inFlight.clear();
     },

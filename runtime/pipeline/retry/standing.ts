@@ -9,12 +9,18 @@ import { type Place, standingSubject } from "../ledger/place.ts";
 
 export type Standing =
   /** Waits for this attempt. */
-  | { readonly kind: "waiting"; readonly attempt: number }
+  | { readonly kind: "waiting"; readonly attempt: number; readonly started?: Started }
   /** Has a letter: it is dead, or has expired and is kept. */
-  | { readonly kind: "dead" }
+  | { readonly kind: "dead"; readonly started?: Started }
   /** Its letter was discarded by an operator. */
   | { readonly kind: "discarded" }
   | { readonly kind: "done" };
+
+/** The instance that ran it last, and how often one had died of it before. */
+export interface Started {
+  readonly instance: string;
+  readonly deaths: number;
+}
 
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false });
@@ -31,7 +37,7 @@ export function standingMessage(
   return {
     natsSubject: standingSubject(place, position.stream, position.seq),
     headerLines: standing.kind === "done" && inBucket ? doneTtlLines : "",
-    data: packr.pack([standing.kind, standing.kind === "waiting" ? standing.attempt : 0]),
+    data: packr.pack(wireOf(standing)),
   };
 }
 
@@ -45,8 +51,24 @@ export async function readStanding(
 
 /** Throws for bytes that are no standing. */
 export function decodeStanding(bytes: Uint8Array): Standing {
-  const [kind, attempt] = unpackr.unpack(bytes) as [Standing["kind"], number];
-  return kind === "waiting" ? { kind, attempt } : { kind };
+  const [kind, attempt, instance, deaths = 0] = unpackr.unpack(bytes) as Wire;
+  const started = instance === undefined ? {} : { started: { instance, deaths } };
+  if (kind === "waiting") return { kind, attempt, ...started };
+  return kind === "dead" ? { kind, ...started } : { kind };
+}
+
+type Wire = [kind: Standing["kind"], attempt: number, instance?: string, deaths?: number];
+
+function wireOf(standing: Standing): Wire {
+  const attempt = standing.kind === "waiting" ? standing.attempt : 0;
+  const started = startedOf(standing);
+  if (started === undefined) return [standing.kind, attempt];
+  return [standing.kind, attempt, started.instance, started.deaths];
+}
+
+/** Who ran it last, where that was said. */
+export function startedOf(standing: Standing | undefined): Started | undefined {
+  return standing?.kind === "waiting" || standing?.kind === "dead" ? standing.started : undefined;
 }
 
 /** Notes that the letter of a dead event was discarded, unless the event has another standing by now. */

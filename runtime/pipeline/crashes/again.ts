@@ -1,0 +1,80 @@
+// Retries and letters that are given back may end the process as well: before each of them runs, its standing says by
+// which instance. One that ran when an instance died is tried alone.
+import { EddyError } from "../../events/index.ts";
+import { concludeDead } from "../conclude.ts";
+import { type Standing, type Started, standingMessage, startedOf } from "../retry/standing.ts";
+import type { Job, Scope } from "../scope.ts";
+import { crashError } from "./letter.ts";
+import { storeFenced } from "./note.ts";
+import type { Predecessor } from "./suspects.ts";
+
+export interface Again {
+  /** Runs the event, or makes it a dead letter. Rejects where nothing was decided. */
+  run(job: Job, standing: Standing | undefined, takeAgain: (job: Job) => void): Promise<void>;
+  /** Holds up nobody any more. */
+  end(): void;
+}
+
+export function createAgain(scope: Scope): Again {
+  const { instance, deathsMax, gate, before } = scope.crashes;
+  const holding = new Set<() => void>();
+  let ended = false;
+
+  return {
+    async run(job, standing, takeAgain) {
+      const deaths = deathsOf(standing, before);
+      if (deaths >= deathsMax) {
+        const { name } = scope.handler();
+        return await concludeDead(scope, job, "crash", crashError(name, deaths));
+      }
+      const leave = deaths === 0 ? () => {} : await gate.enter(true);
+      holding.add(leave);
+      const done = () => {
+        holding.delete(leave);
+        leave();
+      };
+      try {
+        if (ended) throw stopped();
+        await markStarted(scope, job, standing, { instance, deaths });
+        const onStored = () => {
+          done();
+          job.onStored?.();
+        };
+        takeAgain({ ...job, onStored });
+      } catch (error) {
+        done();
+        throw error;
+      }
+    },
+    end() {
+      ended = true;
+      for (const leave of holding) leave();
+      holding.clear();
+    },
+  };
+}
+
+/** How often an instance has died while it ran. */
+export function deathsOf(standing: Standing | undefined, before: Predecessor | undefined): number {
+  const started = startedOf(standing);
+  if (started === undefined) return 0;
+  const died = before?.died === true && before.instance === started.instance;
+  return started.deaths + (died ? 1 : 0);
+}
+
+// What it stood at before stays: of a letter that it is dead, of a retry for which attempt it waits.
+async function markStarted(
+  scope: Scope,
+  job: Job,
+  standing: Standing | undefined,
+  started: Started,
+): Promise<void> {
+  const next: Standing =
+    standing?.kind === "waiting" ? { ...standing, started } : { kind: "dead", started };
+  const message = standingMessage(scope.ledger.place, job.position, next);
+  if (!(await storeFenced(scope, [message]))) throw stopped();
+}
+
+function stopped(): EddyError {
+  return new EddyError("EDDY_STOPPED", "the ledger was given up before the attempt began");
+}

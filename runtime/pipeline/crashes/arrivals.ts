@@ -1,0 +1,62 @@
+// Deliveries that wait for their turn during a trial, and whether more are to come.
+// A1 `complete` is said only where the consumer has nothing left that was not delivered here: a suspect that is gone from
+// the stream, or is not read any more, is waited for by nobody.
+import { consumerInfo, type JsMsg } from "../../broker/index.ts";
+import { consumerName } from "../ledger/place.ts";
+import { createPause } from "../pause.ts";
+import type { Scope } from "../scope.ts";
+
+export interface Arrivals {
+  add(message: JsMsg): void;
+  /** In stream order. */
+  readonly held: JsMsg[];
+  readonly complete: boolean;
+  /** Resolves when `made` gives something, to that; it is asked again with each arrival. */
+  until<T>(made: () => T | undefined): Promise<T | undefined>;
+  /** Waits no more: `until` gives undefined. */
+  end(): void;
+}
+
+const lookMs = { first: 20, most: 1_000 };
+
+/** `received` gives how many deliveries were handed on. */
+export function collectArrivals(scope: Scope, received: () => number): Arrivals {
+  const { broker } = scope;
+  const name = consumerName(broker.app, scope.handler().name);
+  const held: JsMsg[] = [];
+  let complete = false;
+  let ended = false;
+  const idle = createPause();
+
+  async function look(): Promise<void> {
+    const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => undefined);
+    const arrived = received() + held.length;
+    if (info?.num_pending === 0 && info.delivered.consumer_seq === arrived) complete = true;
+  }
+
+  return {
+    add(message) {
+      held.push(message);
+      if (message.info.pending === 0) complete = true;
+      idle.wake();
+    },
+    held,
+    get complete() {
+      return complete;
+    },
+    async until(made) {
+      for (let waitMs = lookMs.first; !ended; waitMs = Math.min(2 * waitMs, lookMs.most)) {
+        const found = made();
+        if (found !== undefined) return found;
+        const before = held.length;
+        await idle.wait(waitMs);
+        if (held.length === before && !ended) await look();
+      }
+      return undefined;
+    },
+    end() {
+      ended = true;
+      idle.wake();
+    },
+  };
+}

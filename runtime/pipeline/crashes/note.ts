@@ -1,0 +1,36 @@
+// A ledger record of its own, for what has to stand there before anything goes on.
+import type { BatchMessage } from "../../broker/index.ts";
+import type { Trial } from "../ledger/record.ts";
+import type { Scope } from "../scope.ts";
+
+/** Stores where the trial stands; false where the ledger is lost or the runtime stops. */
+export async function storeNote(scope: Scope, trial: Trial | undefined): Promise<boolean> {
+  scope.ledger.noteTrial(trial);
+  return await storeFenced(scope, []);
+}
+
+/** The last record of a ledger: its holder stopped, so nobody is suspect. */
+export async function storeEnd(scope: Scope): Promise<boolean> {
+  scope.ledger.close();
+  return await storeFenced(scope, []);
+}
+
+/** Stores messages in a unit that settles nothing; false where it is not stored. */
+export async function storeFenced(
+  { ledger, committer }: Scope,
+  messages: readonly BatchMessage[],
+): Promise<boolean> {
+  let stored = false;
+  committer.submit({
+    ledger,
+    slot: undefined,
+    move: undefined,
+    messages,
+    onStored() {
+      stored = true;
+    },
+    onRefused() {},
+  });
+  await committer.settled();
+  return stored;
+}
