@@ -15,7 +15,7 @@ import type { Identities } from "./identities/identities.ts";
 import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
 import { createQueue } from "./queue.ts";
-import type { EventJob, Job, Scope } from "./scope.ts";
+import { type EventJob, hasEvent, type Job, type Scope } from "./scope.ts";
 
 /** Handlers of one declaration that run side by side at most. */
 const laneWidth = 256;
@@ -64,6 +64,8 @@ export function startSession(parts: SessionParts): Session {
   const unlisten = identities.onProgress(release);
   const progress = setInterval(recordProgress, progressMs);
   const touch = setInterval(() => floor.oldest()?.working(), touchEveryMs(scope));
+
+  scope.held?.begin({ laneWidth, left: wakeFinishers, outside });
 
   function take(message: JsMsg): void {
     if (!scope.alive()) return;
@@ -134,6 +136,10 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function intoLane(job: EventJob): void {
+    if (scope.held !== undefined) {
+      scope.held.enter(job);
+      return;
+    }
     const { event } = job;
     const handler = scope.handler();
     const broken = contractError(handler, event);
@@ -187,8 +193,12 @@ export function startSession(parts: SessionParts): Session {
     });
   }
 
+  function isBusy(): boolean {
+    return lanes.occupied > 0 || outsiders > 0 || (scope.held?.occupied ?? 0) > 0;
+  }
+
   function wakeFinishers(): void {
-    if (lanes.occupied > 0 || outsiders > 0) return;
+    if (isBusy()) return;
     const waiters = finishers;
     finishers = [];
     for (const wake of waiters) wake();
@@ -215,15 +225,17 @@ export function startSession(parts: SessionParts): Session {
       if (scope.alive()) reached?.ack();
     },
     finished() {
+      scope.held?.stop();
       waiting.clear();
       lanes.clear();
-      if (lanes.occupied === 0 && outsiders === 0) return Promise.resolve();
+      if (!isBusy()) return Promise.resolve();
       return new Promise((resolve) => finishers.push(resolve));
     },
     end() {
       clearInterval(progress);
       clearInterval(touch);
       unlisten();
+      scope.held?.stop();
       waiting.clear();
       lanes.clear();
       wakeFinishers();
@@ -235,10 +247,6 @@ export function startSession(parts: SessionParts): Session {
       return received;
     },
   };
-}
-
-function hasEvent(job: Job): job is EventJob {
-  return job.event !== undefined;
 }
 
 function touchEveryMs(scope: Scope): number {

@@ -15,6 +15,7 @@ import {
 } from "../../broker/index.ts";
 import { decodeMessage, describeThrown, EddyError, parseHeaderBlock } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
+import { decodeRelease, type Release } from "../held/release.ts";
 import { consumerName } from "../ledger/place.ts";
 import type { Job, Scope } from "../scope.ts";
 import { dueSubject, retrySubject } from "./backoff.ts";
@@ -58,7 +59,7 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
   async function run(): Promise<void> {
     for (let said = false; !stopped; ) {
       try {
-        read = await open();
+        read = await open(read === undefined);
         if (stopped) return read.stop();
         if (said) say("mended", "they are read again");
         said = false;
@@ -79,7 +80,7 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
     scope.around.report({ kind, code, about, message: `${about}: ${text}` });
   }
 
-  async function open(): Promise<DurableRead> {
+  async function open(first: boolean): Promise<DurableRead> {
     await ensureConsumer(broker.jsm, retryStream, {
       ...durable,
       durable_name: durableName,
@@ -88,6 +89,8 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
       max_ack_pending: 1_000,
       filter_subject: dueSubject(broker.app, name),
     });
+    // What a crash left un-acked comes at once, not after the ack wait: keys may be waiting for it.
+    if (first) await broker.jsm.consumers.reset(retryStream, durableName, 1);
     return await readDurable(broker, retryStream, durableName, (message) => {
       receive(message).catch(() => later(message)); // the server did not answer: ask again
     });
@@ -100,6 +103,8 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
   async function receive(message: JsMsg): Promise<void> {
     const parcel = decodeParcel(message.data);
     if (parcel === undefined) {
+      const release = decodeRelease(message.data);
+      if (release !== undefined) return await letGo(message, release);
       const text = `${message.subject} (${retryStream} ${message.seq}) holds no event of ours; it is dropped`;
       say("trouble", text, "EDDY_DUE_UNREADABLE");
       return message.ack();
@@ -113,6 +118,15 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
       inFlight.delete(seq);
       throw error;
     }
+  }
+
+  // An operator lets a key go. Where the event that is named does not hold it any more, nothing changes.
+  async function letGo(message: JsMsg, { lane, by }: Release): Promise<void> {
+    if (stopped) return later(message);
+    await scope.held?.release(lane, by);
+    if (!scope.alive()) return;
+    await removeMessage(broker.nc, retryStream, message.seq);
+    message.ack();
   }
 
   async function handOn(message: JsMsg, parcel: Parcel): Promise<void> {
@@ -192,7 +206,8 @@ export function startDue({ scope, floor, takeAgain }: DueParts): DueReader {
   };
 }
 
-function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job {
+/** A stored event as a job that comes back. */
+export function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job {
   const { original } = parcel;
   const fields = original.headers === undefined ? undefined : parseHeaderBlock(original.headers);
   const decoded = decodeMessage(fields, original.data);
@@ -212,7 +227,7 @@ function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job {
   };
 }
 
-function uncertain(parcel: Parcel): EddyError {
+export function uncertain(parcel: Parcel): EddyError {
   return new EddyError(
     "EDDY_RETRY_UNCERTAIN",
     `the event waited for attempt ${parcel.next} for longer than home.retention, so the record that tells whether it ` +
@@ -220,7 +235,7 @@ function uncertain(parcel: Parcel): EddyError {
   );
 }
 
-function gone({ original: { position } }: Parcel): EddyError {
+export function gone({ original: { position } }: Parcel): EddyError {
   return new EddyError(
     "EDDY_PARCEL_INCOMPLETE",
     `the data that was stored beside the waiting event is gone from ${retryStream}. ` +
