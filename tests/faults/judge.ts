@@ -35,8 +35,8 @@ export interface Evidence {
   /** Letters of events below this sequence were deleted by the fault: they may be there or not. */
   readonly lettersFrom: number;
   readonly entries: ReadonlyMap<string, unknown>;
-  /** Events that the projection folded from an earlier home stream. */
-  readonly foldedBefore: readonly string[];
+  /** Events that the projection met in earlier home streams, repeats too. */
+  readonly metBefore: readonly string[];
   /** Of reactions they begin with the home stream. */
   readonly counts: readonly Counts[];
 }
@@ -159,24 +159,29 @@ function judgeLetters(
 function judgeEntries(tally: Tally, evidence: Evidence, events: readonly Planned[]): void {
   const due = new Map<string, Entry>();
   const fold = ({ key, n }: Planned) => due.set(key, entryAfter(due.get(key), n));
-  for (const id of evidence.foldedBefore) {
+  for (const id of new Set(evidence.metBefore)) {
     const event = evidence.plan.byId.get(id);
     if (event !== undefined) fold(event);
   }
   for (const event of events) fold(event);
+  const lost: string[] = [];
+  const doubled: string[] = [];
+  const disordered: string[] = [];
   for (const [key, entry] of due) {
     const found = evidence.entries.get(key);
     const { count, chain } = isEntry(found) ? found : { count: 0, chain: 0 };
-    if (count < entry.count) tally.add("lost", times(entry.count - count, key), "folds of entry");
-    else if (count > entry.count)
-      tally.add("doubled", times(count - entry.count, key), "folds of entry");
-    else if (chain !== entry.chain) tally.add("disordered", [key], "folds of entry");
+    lost.push(...times(entry.count - count, key));
+    doubled.push(...times(count - entry.count, key));
+    if (count === entry.count && chain !== entry.chain) disordered.push(key);
   }
+  tally.add("lost", lost, "folds of the entries");
+  tally.add("doubled", doubled, "folds of the entries");
+  tally.add("disordered", disordered, "folds of the entries");
 }
 
 function judgeCounts(
   tally: Tally,
-  { counts, log, foldedBefore }: Evidence,
+  { counts, log, metBefore }: Evidence,
   name: HandlerName,
   events: readonly Planned[],
 ): void {
@@ -187,11 +192,12 @@ function judgeCounts(
   }
   const placed = log.filter(({ kind }) => kind === "placed");
   const ends = endsOf(name, events);
-  const before = name === "counts" ? foldedBefore.length : 0;
+  const met = name === "counts" ? metBefore : [];
+  const before = new Set(met).size;
   const due = {
-    delivered: placed.length + before,
+    delivered: placed.length + met.length,
     handled: ends.handled + before,
-    duplicate: placed.length - events.length,
+    duplicate: placed.length - events.length + met.length - before,
     expired: 0,
     retrying: 0,
     dead: ends.dead,
@@ -226,7 +232,7 @@ export function longestGapMs(log: readonly Logged[]): number {
 }
 
 function times(count: number, key: string): string[] {
-  return Array.from({ length: count }, () => key);
+  return Array.from({ length: Math.max(0, count) }, () => key);
 }
 
 function isEntry(value: unknown): value is Entry {

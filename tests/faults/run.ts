@@ -63,9 +63,12 @@ async function runUnderLoad(fault: Fault, size: Size, seed: number, quick: boole
       ...(disk === undefined ? {} : { storeDir: join(disk.path, "store") }),
     },
     env: fault.env ?? {},
-    settleMs: quick ? 60_000 : 240_000,
+    settleMs: quick ? 60_000 : 600_000,
   });
-  const injected = await fault.run(world, size);
+  const injected = await fault.run(world, size).catch((error: unknown) => {
+    if (process.env.FAULTS_OUTPUT) process.stderr.write(world.output());
+    throw error;
+  });
   await world.settled();
   const { rssMb, ...judgement } = { ...(await verdict(world)), rssMb: memory(world) };
   const [before, after] = rssMb;
@@ -75,7 +78,7 @@ async function runUnderLoad(fault: Fault, size: Size, seed: number, quick: boole
   const sound = lost + doubled + disordered + miscounted === 0;
   const notes = [...world.notes, ...judgement.notes, ...tooMuch];
   const holds = sound && tooMuch.length === 0;
-  if (!holds && process.env.FAULTS_KEEP_OUTPUT) process.stderr.write(world.output());
+  if (!holds && process.env.FAULTS_OUTPUT) process.stderr.write(world.output());
   return { injected, events: plan.size, ...judgement, rssMb, notes, holds };
 }
 
@@ -90,7 +93,7 @@ async function verdict(world: FaultWorld) {
     lettersBefore: world.lettersBefore,
     lettersFrom: world.lettersFrom,
     entries: await readEntries(nc, "counts"),
-    foldedBefore: world.foldedBefore,
+    metBefore: world.metBefore,
     counts: await readCounts(world.nats.url),
   });
 }

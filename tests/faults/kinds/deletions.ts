@@ -23,8 +23,7 @@ const deletions: readonly Deletion[] = [
     name: "letters-deleted",
     what: "DEAD deleted: letters of events that were stored later are there",
     async remove(jsm, world) {
-      const deleted = jsm.streams.delete("DEAD");
-      await deleted;
+      await jsm.streams.delete("DEAD");
       world.lettersFrom = (await jsm.streams.info("EVENTS")).state.last_seq + 1;
     },
   },
@@ -54,7 +53,7 @@ const underwork = deletions.map(
       await world.startNode();
       const jsm = await jetstreamManager(world.nc);
       return underLoad(world, size, () =>
-        spread(world, size, "noted", async (turn) => {
+        spread(world, size, "acked", async (turn) => {
           await remove(jsm, world, turn);
           await world.advanced(50);
         }),
@@ -63,39 +62,42 @@ const underwork = deletions.map(
   }),
 );
 
-export const deletionFaults: readonly Fault[] = [
-  ...underwork,
+/** What waits in RETRY, and what the home stream holds, goes with it: so both are deleted while nothing waits. */
+const atRest = [
   {
     name: "retries-deleted",
-    what: "RETRY deleted",
-    full: { events: 10_000, keys: 100, times: 8, perSecond: 1_000 },
-    quick: { events: 1_200, keys: 40, times: 1, perSecond: 600 },
-    async run(world, size) {
-      await world.startNode();
-      const jsm = await jetstreamManager(world.nc);
-      return underLoad(world, size, () =>
-        spread(world, size, "noted", async () => {
-          await jsm.streams.delete("RETRY");
-          await world.advanced(50);
-        }),
-      );
+    what: "RETRY deleted while nothing waits for a retry",
+    async remove(jsm: JetStreamManager) {
+      await jsm.streams.delete("RETRY");
     },
   },
   {
     name: "home-deleted",
     what: "the home stream deleted: what is stored once it is made anew is handled once",
-    full: { events: 6_000, keys: 100, times: 1 },
-    quick: { events: 1_200, keys: 40, times: 1 },
-    async run(world, size) {
-      await world.startNode();
-      const half = Math.floor(size.events / size.keys / 2);
-      await world.produce({ part: [1, half] });
-      await world.settled();
+    async remove(jsm: JetStreamManager, world: FaultWorld) {
       await world.newHome();
-      const jsm = await jetstreamManager(world.nc);
       await jsm.streams.delete("EVENTS");
-      await world.produce({ part: [half + 1, size.events] });
-      return 1;
     },
   },
-];
+].map(
+  ({ name, what, remove }): Fault => ({
+    name,
+    what,
+    full: { events: 10_000, keys: 100, times: 4 },
+    quick: { events: 1_200, keys: 40, times: 1 },
+    async run(world, { events, keys, times }) {
+      await world.startNode();
+      const jsm = await jetstreamManager(world.nc);
+      const part = Math.ceil(events / keys / (times + 1));
+      for (let turn = 0; turn < times; turn++) {
+        await world.produce({ part: [turn * part + 1, (turn + 1) * part] });
+        await world.settled();
+        await remove(jsm, world);
+      }
+      await world.produce({ part: [times * part + 1, events] });
+      return times;
+    },
+  }),
+);
+
+export const deletionFaults: readonly Fault[] = [...underwork, ...atRest];

@@ -4,6 +4,8 @@ import type { Fault } from "../fault.ts";
 import type { FaultWorld } from "../world.ts";
 import { pause } from "./under-load.ts";
 
+const mib = 2 ** 20;
+
 /** Waits until the producer stands still. */
 async function untilFull(world: FaultWorld): Promise<void> {
   for (let last = -1; world.progress.acked !== last; ) {
@@ -39,11 +41,11 @@ export const home: readonly Fault[] = [
     name: "home-full",
     what: "the home stream full for seconds, then a restart with more room",
     full: { events: 20_000, keys: 200, times: 5 },
-    quick: { events: 1_500, keys: 50, times: 1 },
+    quick: { events: 4_000, keys: 80, times: 1 },
     env: { EDDY_DRAIN: "1s" },
     async run(world, { events, keys, times }) {
-      const room = Math.floor((events * 500) / (times + 1));
-      world.env.EDDY_HOME_MAXBYTES = String(room);
+      const room = Math.max(mib, Math.floor((events * 500) / (times + 1)));
+      world.env.EDDY_HOME_MAX_BYTES = String(room);
       let node = await world.startNode();
       const producing = world.produce();
       for (let turn = 1; turn <= times; turn++) {
@@ -52,7 +54,9 @@ export const home: readonly Fault[] = [
           `full after ${world.progress.acked} sends of ${events} and repeats (${keys} keys)`,
         );
         await world.stopNode(node);
-        world.env.EDDY_HOME_MAXBYTES = String(turn === times ? events * 20_000 : room * (turn + 1));
+        world.env.EDDY_HOME_MAX_BYTES = String(
+          turn === times ? events * 20_000 : room * (turn + 1),
+        );
         node = await world.startNode();
       }
       await producing;
