@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import type { Fault, Row } from "./fault.ts";
 import { faults } from "./kinds/index.ts";
-import { asTable } from "./report.ts";
+import { asLine, asTable } from "./report.ts";
 import { runFault } from "./run.ts";
 import { sideBySide } from "./side-by-side.ts";
 
@@ -32,7 +32,7 @@ async function main(): Promise<number> {
   say(`seed ${seed}: ${chosen.length} faults${quick ? ", quick" : ""}`);
   const one = async (fault: Fault): Promise<Row> => {
     const row = await runFault(fault, { seed, quick });
-    say(`${row.holds ? "ok  " : "FAIL"} ${row.fault} ${row.seconds} s`);
+    say(asLine(row));
     return row;
   };
   const rows = await sideBySide(chosen, quick ? lanes.quick : lanes.full, one);

@@ -28,6 +28,14 @@ export function asTable(rows: readonly Row[]): string {
   return [...text, ...(notes.length > 0 ? ["\n", ...notes] : [])].join("");
 }
 
+/** A row while others still run. */
+export function asLine(row: Row): string {
+  const { injected, events, lost, doubled, disordered, miscounted, gapMs, seconds } = row;
+  const head = `${row.holds ? "ok  " : "FAIL"} ${row.fault}, ${seconds} s`;
+  if (lost === null) return `${head}: ${row.notes.join("; ")}`;
+  return `${head}: injected ${injected}, ${events} events, lost ${lost}, doubled ${doubled}, out of order ${disordered}, miscounted ${miscounted}, gap ${gapMs} ms`;
+}
+
 function cellsOf(row: Row): string[] {
   const { fault, injected, events, lost, doubled, disordered, miscounted, gapMs, rssMb } = row;
   if (lost === null) return [fault, ...columns.slice(1).map(() => "-")];
