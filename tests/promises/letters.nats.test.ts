@@ -83,6 +83,26 @@ export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["1500m
   assert.deepEqual(countsOf(await world.settled(), "relay.relay"), [2, 2, 0, 0]);
 });
 
+test("P1 P2: an attempt that was in flight at a kill -9 runs again at once, not after the server's ack wait", async () => {
+  const relay = `${declarations}
+export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["20ms"] }, async ({ data }, ctx) => {
+  if (ctx.attempt === 1) throw new Error("not yet");
+  ctx.log.info("attempt 2 began");
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  ctx.emit(Noted, { n: data.n, attempt: ctx.attempt });
+});`;
+  await using world = await startWorld({ "relay.ts": relay });
+  const first = await world.start();
+  await world.produce([placed(1), placed(2)]);
+  await eventually(() => first.output().match(/attempt 2 began/g)?.length === 2);
+  await first.kill();
+  await using _ = await world.start();
+  await eventually(async () => ofType(await world.log(), noted).length === 2, {
+    timeoutMs: 25_000,
+  });
+  assert.deepEqual(countsOf(await world.settled(), "relay.relay"), [2, 2, 0, 0]);
+});
+
 test("P2 P4: a dead letter replayed twice after a hot fix has its effect once", async () => {
   const broken = `${declarations}
 export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["20ms"] }, ({ data }, ctx) => {

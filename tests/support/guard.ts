@@ -1,6 +1,7 @@
 // What must not outlive this process, also when it is killed: folders and processes. A shell waits for the end of
 // a pipe that only this process holds. (The servers have such a guard of their own, in runtime/broker/local/server.ts.)
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import type { Socket } from "node:net";
 
@@ -20,6 +21,16 @@ export function guardFolder(folder: string): () => Promise<void> {
 /** Kills a process when this one ends. Returns what lets the guard go, once the process has ended. */
 export function guardProcess(pid: number): () => void {
   return guard('while read -r _; do :; done; kill -KILL "$0"', String(pid));
+}
+
+/** Returns what unmounts the file system now and lets the guard go. What still has files open there does not hold it. */
+export function guardMount(path: string): () => Promise<void> {
+  const release = guard('while read -r _; do :; done; umount -l "$0"; rmdir "$0"', path);
+  return async () => {
+    const unmounting = spawn("umount", ["-l", path], { stdio: "ignore" });
+    await once(unmounting, "exit");
+    release();
+  };
 }
 
 function guard(script: string, argument: string): () => void {

@@ -16,6 +16,8 @@ export type NatsOptions = {
   /** `always` (as in production) gives a PubAck after the disk has it; `default` is the server's. */
   readonly sync?: "always" | "default";
   readonly maxPayload?: number;
+  /** Where it stores; by default a folder that is gone with it. */
+  readonly storeDir?: string;
   /** More lines of nats-server config: users, TLS, a leaf node. */
   readonly config?: string;
 };
@@ -37,7 +39,7 @@ export async function startNats(options: NatsOptions = {}): Promise<TestNats> {
   const folder = await mkdtemp(join(tmpdir(), "eddy-nats-"));
   const remove = guardFolder(folder);
   const config = join(folder, "nats.conf");
-  const storeDir = join(folder, "store");
+  const storeDir = options.storeDir ?? join(folder, "store");
   await writeFile(config, configText(options));
   const start = async (port: number) =>
     startLocalServer({ binary: await binary(), config, storeDir, port });

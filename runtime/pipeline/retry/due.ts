@@ -1,6 +1,7 @@
 // What comes back to one handler: retries that are due and letters that were given back, read by a consumer of the
 // handler's own while it runs. So what a handler left that is gone, or runs elsewhere, holds up nobody.
 // Q1 A message leaves the RETRY stream only after what it led to is stored. Q2 One run of an event at a time.
+// Q3 Whoever begins to read gets all that is left, also what was delivered to somebody who is gone.
 import {
   AckPolicy,
   type DurableRead,

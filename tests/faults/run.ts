@@ -1,0 +1,115 @@
+// One fault from start to verdict.
+import { join } from "node:path";
+import { connectBroker } from "../../runtime/broker/index.ts";
+import { describeThrown } from "../../runtime/events/index.ts";
+import { readHandlers } from "../../runtime/pipeline/index.ts";
+import type { Fault, Row, Size } from "./fault.ts";
+import { type Counts, judge } from "./judge.ts";
+import { readEntries, readLetters } from "./log.ts";
+import { makePlan } from "./model.ts";
+import { createRandom } from "./random.ts";
+import { type FaultWorld, residentMb, startFaultWorld } from "./world.ts";
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly quick: boolean;
+}
+
+/** Memory may grow by this, and by what the identity index holds of each event. */
+const growthMb = 120;
+const bytesAnEvent = 100;
+
+export async function runFault(fault: Fault, { seed, quick }: RunOptions): Promise<Row> {
+  const size = quick ? fault.quick : fault.full;
+  const began = performance.now();
+  const common = () => ({
+    fault: fault.name,
+    seed,
+    seconds: Math.round((performance.now() - began) / 100) / 10,
+  });
+  const reason = fault.impossible?.();
+  if (reason !== undefined) {
+    const notes = [`not run: ${reason}`];
+    return { ...common(), ...nothing, injected: 0, events: 0, notes, holds: true };
+  }
+  try {
+    const found = await runUnderLoad(fault, size, seed, quick);
+    return { ...common(), ...found };
+  } catch (error) {
+    const notes = [`failed: ${describeThrown(error).message}`];
+    return { ...common(), ...nothing, injected: 0, events: size.events, notes, holds: false };
+  }
+}
+
+const nothing = {
+  lost: null,
+  doubled: null,
+  disordered: null,
+  miscounted: null,
+  gapMs: null,
+  rssMb: null,
+} as const;
+
+async function runUnderLoad(fault: Fault, size: Size, seed: number, quick: boolean) {
+  const random = createRandom(seed).fork(fault.name);
+  const plan = makePlan(random.fork("plan"), size);
+  await using disk = await fault.disk?.();
+  await using world = await startFaultWorld({
+    plan,
+    random: random.fork("faults"),
+    disk,
+    server: {
+      ...fault.server,
+      ...(disk === undefined ? {} : { storeDir: join(disk.path, "store") }),
+    },
+    env: fault.env ?? {},
+    settleMs: quick ? 60_000 : 600_000,
+  });
+  const injected = await fault.run(world, size).catch((error: unknown) => {
+    if (process.env.FAULTS_OUTPUT) process.stderr.write(world.output());
+    throw error;
+  });
+  await world.settled();
+  const { rssMb, ...judgement } = { ...(await verdict(world)), rssMb: memory(world) };
+  const [before, after] = rssMb;
+  const bound = before + growthMb + (plan.size * bytesAnEvent) / 2 ** 20;
+  const tooMuch = after > bound ? [`memory went from ${before} to ${after} MB`] : [];
+  const { lost, doubled, disordered, miscounted } = judgement;
+  const sound = lost + doubled + disordered + miscounted === 0;
+  const notes = [...world.notes, ...judgement.notes, ...tooMuch];
+  const holds = sound && tooMuch.length === 0;
+  if (!holds && process.env.FAULTS_OUTPUT) process.stderr.write(world.output());
+  return { injected, events: plan.size, ...judgement, rssMb, notes, holds };
+}
+
+async function verdict(world: FaultWorld) {
+  const { nc, plan } = world;
+  const log = await world.harvest();
+  return judge({
+    plan,
+    expected: world.expected(),
+    log,
+    letters: await readLetters(nc),
+    lettersBefore: world.lettersBefore,
+    lettersFrom: world.lettersFrom,
+    entries: await readEntries(nc, "counts"),
+    metBefore: world.metBefore,
+    counts: await readCounts(world.nats.url),
+  });
+}
+
+async function readCounts(url: string): Promise<Counts[]> {
+  const options = { servers: [url], name: "judge", timeoutMs: 10_000 };
+  const broker = await connectBroker(options, { app: "eddy", home: "EVENTS" });
+  try {
+    return await readHandlers(broker);
+  } finally {
+    await broker.close();
+  }
+}
+
+/** Of the runtime that runs last: what it had when it was measured first, and what it has now. */
+function memory(world: FaultWorld): [number, number] {
+  const after = Math.max(0, ...world.nodes.map(residentMb));
+  return [world.rssBeforeMb ?? after, after];
+}
