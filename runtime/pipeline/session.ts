@@ -16,6 +16,7 @@ import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
 import type { DeadReason } from "./outcome.ts";
 import { createQueue } from "./queue.ts";
+import { keyRemotely, remoteOf } from "./remote.ts";
 import type { EventJob, Job, Scope } from "./scope.ts";
 
 /** Handlers of one declaration that run side by side at most. */
@@ -151,11 +152,26 @@ export function startSession(parts: SessionParts): Session {
       dead(job, "schema", broken);
       return;
     }
+    const { declaration } = handler;
+    if (declaration.kind === "projection" && remoteOf(handler) !== undefined) {
+      outside(intoRemoteLane(job));
+      return;
+    }
     try {
-      const { declaration } = handler;
       job.key = declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
     } catch (error) {
       outside(concludeFailed(scope, job, error));
+      return;
+    }
+    lanes.enter(job.key, job);
+  }
+
+  // Answers come in the order of the questions, so a key's events still enter its lane in theirs.
+  async function intoRemoteLane(job: EventJob): Promise<void> {
+    try {
+      job.key = await keyRemotely(scope, job);
+    } catch (error) {
+      if (!scope.around.stopping.over) await concludeFailed(scope, job, error);
       return;
     }
     lanes.enter(job.key, job);
