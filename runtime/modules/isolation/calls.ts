@@ -10,12 +10,7 @@ import {
   type Projection,
 } from "../../authoring/index.ts";
 import { validatorOf } from "../../contracts/index.ts";
-import {
-  type CloudEvent,
-  decodeStored,
-  EddyError,
-  nameOf,
-} from "../../events/index.ts";
+import { type CloudEvent, decodeStored, EddyError, nameOf } from "../../events/index.ts";
 import { effectOf } from "../../pipeline/effect.ts";
 import { entryKey, nextState } from "../../pipeline/fold.ts";
 import { type Result, runReaction } from "../../pipeline/handle.ts";
