@@ -28,6 +28,4 @@ await build({
   charset: "utf8",
   logLevel: "info",
 });
-for (const file of ["cli/eddy.js", "modules/isolation/entry.js"]) {
-  copyFileSync(`${root}runtime/${file}`, `${root}dist/${file}`);
-}
+copyFileSync(`${root}runtime/cli/eddy.js`, `${root}dist/cli/eddy.js`);

@@ -5,6 +5,7 @@ import type { RemoteHandler, Report } from "../pipeline/index.ts";
 import type { Compiled } from "./compile.ts";
 import { handlersOf } from "./handlers.ts";
 import { startThread, type Thread } from "./isolation/thread.ts";
+import { workerCode } from "./worker-code.ts";
 
 /** How a module (a file or folder of the handlers folder) runs. Default: in the main thread. */
 export interface FolderSettings {
@@ -25,9 +26,6 @@ export interface Threads {
   close(): Promise<void>;
 }
 
-// Two folders below the root, in the sources and where it is built.
-const entry = new URL("../modules/isolation/entry.js", import.meta.url);
-
 export function createThreads(
   folders: Readonly<Record<string, FolderSettings>>,
   report: Report,
@@ -47,7 +45,8 @@ export function createThreads(
     isolates: (module) => settingsOf(folders, module)?.isolation === "thread",
     async load(compiled) {
       const { memoryBytes = 0 } = settingsOf(folders, compiled.module.name) ?? {};
-      const thread = await startThread({ entry, compiled, memoryBytes }, report, living);
+      const spec = { worker: await workerCode(), compiled, memoryBytes };
+      const thread = await startThread(spec, report, living);
       try {
         const handlers = await handlersIn(compiled, thread);
         threads.set(handlers, thread);

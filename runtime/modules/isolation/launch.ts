@@ -3,6 +3,7 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { describeThrown, EddyError } from "../../events/index.ts";
 import type { Evaluable } from "../evaluate.ts";
+import type { WorkerCode } from "../worker-code.ts";
 import {
   type Description,
   type FromThread,
@@ -14,8 +15,8 @@ import {
 import { fromWire } from "./thrown.ts";
 
 export interface ThreadSpec {
-  /** The file that a thread starts with. */
-  readonly entry: URL;
+  /** What a thread starts with. */
+  readonly worker: WorkerCode;
   readonly compiled: Evaluable & { readonly version: string };
   /** Of its JavaScript heap. */
   readonly memoryBytes: number;
@@ -35,7 +36,7 @@ export interface Running {
   terminate(): Promise<void>;
 }
 
-const loadMsMax = 15_000; // the code itself has 5 s (evaluate); the rest is for a busy machine
+const loadMsMax = 30_000; // the code itself has 5 s (evaluate); the rest is for a busy machine
 const terminateMsMax = 2_000;
 
 /** @throws what the module threw; EddyError where its thread ended, or did not come to an end. */
@@ -46,10 +47,12 @@ export async function launch(
   const { port1: port, port2 } = new MessageChannel();
   const shared = new SharedArrayBuffer(sharedBytes);
   const data: ThreadData = { shared, compiled: plain(spec.compiled) };
-  const worker = new Worker(spec.entry, {
+  const { worker: start } = spec;
+  const worker = new Worker("file" in start ? start.file : start.code, {
+    eval: !("file" in start),
     workerData: { ...data, port: port2 },
     transferList: [port2],
-    execArgv: [], // the entry brings its own loader
+    execArgv: [], // what is started here needs no loader
     resourceLimits: { maxOldGenerationSizeMb: spec.memoryBytes / 2 ** 20 },
   });
   let description: Description | undefined;
