@@ -10,7 +10,12 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 rmSync(`${root}dist`, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: ["runtime/index.ts", "runtime/testing/index.ts", "runtime/cli/main.ts"],
+  entryPoints: [
+    "runtime/index.ts",
+    "runtime/testing/index.ts",
+    "runtime/cli/main.ts",
+    "runtime/modules/isolation/worker.ts",
+  ],
   outbase: "runtime",
   outdir: "dist",
   chunkNames: "chunks/[name]-[hash]",

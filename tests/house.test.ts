@@ -22,8 +22,10 @@ const floors = [
 ];
 const rooms = floors.flat();
 
-/** The harness runs the pipeline's pure stages. Its door would load the NATS client into the tests of every author. */
+/** The harness and isolated threads run the pipeline's pure stages. Its door would load the NATS client into the tests
+ * of every author, and into every thread. */
 const sideDoors: Readonly<Record<string, readonly string[]>> = {
+  modules: ["effect", "fold", "handle"].map((stage) => `runtime/pipeline/${stage}.ts`),
   testing: ["expiry", "fold", "handle", "held/states", "retry/backoff"].map(
     (stage) => `runtime/pipeline/${stage}.ts`,
   ),

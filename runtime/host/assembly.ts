@@ -12,7 +12,7 @@ import {
 } from "../broker/index.ts";
 import { describeThrown, EddyError } from "../events/index.ts";
 import { createApp, type HttpPorts, type HttpServer, serveHttp } from "../http/index.ts";
-import { type ModuleWatch, mapStack, watchModules } from "../modules/index.ts";
+import { createThreads, type ModuleWatch, mapStack, watchModules } from "../modules/index.ts";
 import { createMetrics, type Gauges, type Logger, logFacts, logModules } from "../observe/index.ts";
 import { type Pipeline, type Report, readHandlers, startPipeline } from "../pipeline/index.ts";
 import { openEntries, openProjectionReader, type ProjectionReader } from "../projections/index.ts";
@@ -65,10 +65,12 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
     handlers: applied ? core?.pipeline.status() : undefined,
   });
   const http = await serve(config, () => core, state, metrics.text, log);
+  const threads = createThreads(config.folders, report);
   const modules = watchModules({
     folder: config.handlers,
     pollMs: config.watch.pollMs,
     onReport: logModules(log),
+    threads,
     async onHandlers(next) {
       handlers = next;
       await core?.pipeline.apply(next);
@@ -109,6 +111,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       await http.close();
       await started.catch(() => {});
       await core?.pipeline.stop(config.drainMs);
+      await threads.close();
       await broker?.close(); // also where nothing was made with it
       forgetStrays();
     },

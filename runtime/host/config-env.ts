@@ -1,5 +1,6 @@
 // EDDY_… variables: each key has one, made from its path. An empty variable counts as not set, as a compose
 // file makes them.
+import { parseDocument } from "yaml";
 import { type KeyPath, keyAt, keyPaths, variableOf } from "./config-keys.ts";
 import type { Given } from "./config-problems.ts";
 import { nearest } from "./nearest.ts";
@@ -29,6 +30,8 @@ function fromText(path: KeyPath, text: string): unknown {
       return numberOr(text);
     case "list":
       return text.split(",").map((part) => numberOr(part.trim()));
+    case "yaml":
+      return parseDocument(text).toJS();
   }
 }
 

@@ -42,7 +42,8 @@ export function parseConfigFile(file: string, text: string): FileContent {
         if (!isKeyPath(path) && !isSection(path)) problems.push(unknown(path, line));
       } else if (isKeyPath(path)) {
         const plain = (value as Node).toJS(document);
-        given.set(path, { value: plain, file, line: lineOf(value) });
+        const lines = isMap(value) ? { lines: linesIn(value) } : {};
+        given.set(path, { value: plain, file, line: lineOf(value), ...lines });
       } else if (!isSection(path)) {
         problems.push(unknown(path, line));
       } else if (isMap(value)) {
@@ -52,6 +53,16 @@ export function parseConfigFile(file: string, text: string): FileContent {
         problems.push({ file, line, key: path, message });
       }
     }
+  }
+
+  function linesIn(map: YAMLMap, above: readonly string[] = []): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const { key, value } of map.items) {
+      const path = [...above, isScalar(key) ? String(key.value) : String(key)];
+      found.set(path.join("\n"), lineOf(key));
+      if (isMap(value)) for (const [name, line] of linesIn(value, path)) found.set(name, line);
+    }
+    return found;
   }
 
   function unknown(path: string, line: number): ConfigProblem {

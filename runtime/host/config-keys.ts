@@ -3,8 +3,8 @@
 import Type, { type StaticDecode, type TSchema } from "typebox";
 import { parseDuration } from "../authoring/index.ts";
 
-/** How the text of an environment variable becomes a value: a list is separated by commas. */
-type Form = "text" | "number" | "quantity" | "list";
+/** How the text of an environment variable becomes a value: a list is separated by commas, a map is YAML (or JSON). */
+type Form = "text" | "number" | "quantity" | "list" | "yaml";
 
 export interface Key<Schema extends TSchema = TSchema> {
   readonly schema: Schema;
@@ -120,10 +120,18 @@ export const keys = {
   drain: duration("10s", "0ms", "1h"),
   "identities.count": integer(1_000_000, 1, 100_000_000),
   "identities.age": duration("24h", "1s", "3650d"),
+  // Its own keys are checked by config-folders.ts: they are named by the operator.
+  folders: { schema: Type.Unknown(), form: "yaml", expects: "a map", initial: {} },
   "watch.poll": duration("2s", "50ms", "1h"),
   "log.level": choice("info", ["debug", "info", "warn", "error", "silent"]),
   "log.format": choice("auto", ["auto", "pretty", "json"]),
   "webhooks.github.secret": { ...text(), secret: true },
+} as const satisfies Readonly<Record<string, Key>>;
+
+/** What can be set for a module, below `folders` and its name. */
+export const folderKeys = {
+  isolation: choice("inline", ["inline", "thread"]),
+  memory: bytes("128MiB", "32MiB", "64GiB"),
 } as const satisfies Readonly<Record<string, Key>>;
 
 export type KeyPath = keyof typeof keys;

@@ -7,6 +7,8 @@ export interface Given {
   readonly file?: string;
   readonly line?: number;
   readonly variable?: string;
+  /** Of the keys within the value, where it is a map: by their path below it, in lines. */
+  readonly lines?: ReadonlyMap<string, number>;
 }
 
 export interface ConfigProblem {

@@ -165,3 +165,40 @@ test("any values give a configuration or problems, never another error", () => {
     { numRuns: 100 },
   );
 });
+
+test("folders: settings of modules, from the file or as one variable; whatever is wrong is named with its line", () => {
+  const settings = { isolation: "thread", memoryBytes: 64 * 2 ** 20 };
+  const text = "folders:\n  github:\n    isolation: thread\n    memory: 64MiB\n  audit.ts:\n";
+  assert.deepEqual(loadConfig({ file: fileOf(text), env: {} }).folders, {
+    github: settings,
+    "audit.ts": { isolation: "inline", memoryBytes: 128 * 2 ** 20 },
+  });
+  const EDDY_FOLDERS = '{"orders": {"isolation": "thread", "memory": "64MiB"}}';
+  const given = loadConfig({ file: fileOf(text), env: { EDDY_FOLDERS } });
+  assert.deepEqual(given.folders, { orders: settings });
+
+  const wrong =
+    "folders:\n  github:\n    isolation: proces\n    memory: 1MiB\n    memry: 1\n  orders: 7\n";
+  const problems = problemsOf(wrong).map(({ line, key, message }) => [line, key, message]);
+  assert.deepEqual(problems, [
+    [
+      3,
+      "folders.github.isolation",
+      'folders.github.isolation must be one of inline, thread, got "proces"',
+    ],
+    [
+      4,
+      "folders.github.memory",
+      'folders.github.memory must be a size from 32MiB to 64GiB, such as "128MiB" (units: B KB MB GB TB KiB MiB GiB TiB), got "1MiB"',
+    ],
+    [
+      5,
+      "folders.github.memry",
+      "folders.github.memry is no key. Did you mean memory? The keys are: isolation, memory",
+    ],
+    [6, "folders.orders", "folders.orders must hold keys of its own: isolation, memory"],
+  ]);
+  const [problem] = problemsOf("", { EDDY_FOLDERS: "github" });
+  assert.equal(problem?.variable, "EDDY_FOLDERS");
+  assert.match(problem?.message ?? "", /must hold modules with their settings/);
+});

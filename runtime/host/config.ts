@@ -3,8 +3,10 @@
 // the key, where it stands, the value (never a secret) and what is allowed.
 import { Value } from "typebox/value";
 import type { BrokerOptions } from "../broker/index.ts";
+import type { FolderSettings } from "../modules/index.ts";
 import { fromEnvironment } from "./config-env.ts";
 import { readConfigFile } from "./config-file.ts";
+import { foldersOf, foldersProblems } from "./config-folders.ts";
 import { type KeyPath, type KeyWithDefault, keyAt, keys, type ValueOf } from "./config-keys.ts";
 import { ConfigError, type ConfigProblem, type Given } from "./config-problems.ts";
 
@@ -42,6 +44,8 @@ export interface Config {
   readonly drainMs: number;
   /** The window in which a producer's repeat is recognised. */
   readonly identities: { readonly count: number; readonly ageMs: number };
+  /** Settings of single modules, by the name of their file or folder. */
+  readonly folders: Readonly<Record<string, FolderSettings>>;
   readonly watch: { readonly pollMs: number };
   readonly log: LogConfig;
   readonly webhooks: { readonly github: { readonly secret?: string } };
@@ -66,6 +70,7 @@ export function loadConfig({ file, env }: ConfigSources): Config {
   }
   const given = new Map([...(content?.given ?? []), ...fromEnvironment(env)]);
   for (const [path, entry] of given) problems.push(...judge(path, entry));
+  problems.push(...foldersProblems(given.get("folders")));
   if (problems.length > 0) throw new ConfigError(problems);
   const config = assemble(given);
   const contradictions = contradictionsIn(config.nats);
@@ -73,7 +78,7 @@ export function loadConfig({ file, env }: ConfigSources): Config {
   return config;
 }
 
-function judge(key: KeyPath, { value, ...place }: Given): ConfigProblem[] {
+function judge(key: KeyPath, { value, lines: _, ...place }: Given): ConfigProblem[] {
   const { schema, expects, secret } = keyAt(key);
   if (Value.Check(schema, value)) return [];
   const got = secret ? "it is something else" : `got ${show(value)}`;
@@ -124,6 +129,7 @@ function assemble(given: ReadonlyMap<KeyPath, Given>): Config {
     crashes: { deaths: get("crashes.deaths") },
     drainMs: get("drain"),
     identities: { count: get("identities.count"), ageMs: get("identities.age") },
+    folders: foldersOf(get("folders")),
     watch: { pollMs: get("watch.poll") },
     log: { level: get("log.level"), format: get("log.format") },
     webhooks: { github: defined({ secret: find("webhooks.github.secret") }) },

@@ -13,10 +13,16 @@ import type { Compiled } from "./compile.ts";
 /** Longest that a module's top level may take. Nothing else runs meanwhile. */
 const loadMsMax = 5_000;
 
+/** What it takes to run a compiled module. */
+export type Evaluable = Pick<Compiled, "script" | "code"> & {
+  readonly module: Pick<Compiled["module"], "name" | "path">;
+  readonly map: Pick<Compiled["map"], "folder" | "map">;
+};
+
 export type Exports = Readonly<Record<string, unknown>>;
 
 /** @throws whatever the module throws; EddyError EDDY_HANDLER_ENDLESS. */
-export function evaluate(compiled: Compiled, msMax = loadMsMax): Exports {
+export function evaluate(compiled: Evaluable, msMax = loadMsMax): Exports {
   const { path } = compiled.module;
   const code = inspectorUrl() === undefined ? compiled.code : debuggable(compiled);
   const run = compileFunction(code, parameters, { filename: compiled.script });
@@ -28,7 +34,7 @@ export function evaluate(compiled: Compiled, msMax = loadMsMax): Exports {
 }
 
 /** With the source map in it, so that a debugger shows the sources and takes breakpoints there. */
-function debuggable({ code, map: { folder, map } }: Compiled): string {
+function debuggable({ code, map: { folder, map } }: Evaluable): string {
   const sourceRoot = pathToFileURL(`${folder}/`).href;
   const json = JSON.stringify({ ...JSON.parse(map), sourceRoot });
   const url = `data:application/json;base64,${Buffer.from(json).toString("base64")}`;

@@ -3,4 +3,5 @@ export type { ModuleFailure } from "./failure.ts";
 export { type LoadedModules, loadModules } from "./load.ts";
 export type { FolderState, ModuleReport } from "./rescan.ts";
 export { mapStack } from "./stack.ts";
+export { createThreads, type FolderSettings, type Threads } from "./threads.ts";
 export { type ModuleWatch, type WatchOptions, watchModules } from "./watch.ts";

@@ -21,6 +21,8 @@ function looker(folder: TestFolder) {
         return `failed ${report.failure.module} ${report.failure.code}${report.running ? " runs on" : ""}`;
       case "folder":
         return `folder ${report.state}`;
+      case "setting":
+        return report.message;
       default:
         return `${report.kind} ${report.module} [${report.handlers.join()}]`;
     }

@@ -19,6 +19,7 @@ import { type FoundModule, findModules } from "./find.ts";
 import { handlersOf, settleNames } from "./handlers.ts";
 import { differs, type Signature, signatureOf } from "./signature.ts";
 import { dropMaps, keepMap } from "./stack.ts";
+import type { Threads } from "./threads.ts";
 
 export type FolderState = "missing" | "unreadable" | "empty" | "found";
 
@@ -38,7 +39,9 @@ export type ModuleReport =
       readonly running?: string;
     }
   | { readonly kind: "removed"; readonly module: string; readonly handlers: readonly string[] }
-  | { readonly kind: "folder"; readonly state: FolderState; readonly message: string };
+  | { readonly kind: "folder"; readonly state: FolderState; readonly message: string }
+  /** Settings that apply to nothing. */
+  | { readonly kind: "setting"; readonly module: string; readonly message: string };
 
 interface Loaded {
   readonly version: string;
@@ -75,13 +78,24 @@ export function handlersIn({ modules }: Picture): readonly Handler[] {
   return [...modules.values()].flatMap(({ live }) => live?.handlers ?? []);
 }
 
+/** The handlers of every version that runs or may come to run. */
+export function loadedIn({ modules }: Picture): ReadonlySet<readonly Handler[]> {
+  const loaded = [...modules.values()].flatMap(({ live, waiting }) => [live, waiting]);
+  return new Set(loaded.flatMap((version) => (version === undefined ? [] : [version.handlers])));
+}
+
 /** Every file that something in the picture was made from. */
 export function inputsOf({ modules }: Picture): string[] {
   return [...modules.values()].flatMap(({ signature }) => [...signature.keys()]);
 }
 
 /** Looks at the folder once. `noticed` (performance.now()) is where a report's `ms` count from. */
-export async function rescan(folder: string, before: Picture, noticed: number): Promise<Rescan> {
+export async function rescan(
+  folder: string,
+  before: Picture,
+  noticed: number,
+  threads?: Threads,
+): Promise<Rescan> {
   const found = await findModules(folder);
   if (found.kind !== "found") {
     const picture = { ...before, folder: found.kind, identity: "" };
@@ -91,7 +105,7 @@ export async function rescan(folder: string, before: Picture, noticed: number): 
     return { picture, reports: folderReport(before, picture, message) };
   }
   const states = found.modules.map(async (module) => {
-    const state = await refresh(folder, module, before.modules.get(module.name));
+    const state = await refresh(folder, module, before.modules.get(module.name), threads);
     return [module.name, state] as const;
   });
   const modules = settle(folder, found.modules, new Map(await Promise.all(states)));
@@ -117,6 +131,7 @@ async function refresh(
   folder: string,
   module: FoundModule,
   before: ModuleState | undefined,
+  threads: Threads | undefined,
 ): Promise<ModuleState> {
   const own = [...module.files, ...settingsOf(folder, module)];
   const known = before?.signature.keys() ?? [];
@@ -124,7 +139,7 @@ async function refresh(
   if (before !== undefined && !isDue(before, signature)) return before;
   for (let tries = 1; ; tries++) {
     const startedMs = Date.now();
-    const attempt = await attemptOf(folder, module, before);
+    const attempt = await attemptOf(folder, module, before, threads);
     const after = await signatureOf([...own, ...(attempt.inputs ?? known)], startedMs);
     const stale = differs(signature, after);
     signature = after;
@@ -158,6 +173,7 @@ async function attemptOf(
   folder: string,
   module: FoundModule,
   before: ModuleState | undefined,
+  threads: Threads | undefined,
 ): Promise<Attempt> {
   if (module.unreadable !== undefined) {
     const text = `a folder of the module ${module.name} cannot be read: ${module.unreadable}`;
@@ -174,7 +190,9 @@ async function attemptOf(
   const known = [before?.live, before?.waiting].find((loaded) => loaded?.version === version);
   if (known !== undefined) return { result: known, inputs };
   try {
-    const handlers = handlersOf(compiled, evaluate(compiled));
+    const handlers = threads?.isolates(module.name)
+      ? await threads.load(compiled)
+      : handlersOf(compiled, evaluate(compiled));
     return { result: { version, script, handlers }, inputs };
   } catch (thrown) {
     return { result: await loadFailure(compiled, thrown), inputs };

@@ -6,12 +6,23 @@ import type { Handler } from "../authoring/index.ts";
 import { describeThrown } from "../events/index.ts";
 import { createBell } from "./bell.ts";
 import { type Hints, openHints } from "./hints.ts";
-import { blank, handlersIn, inputsOf, type ModuleReport, type Picture, rescan } from "./rescan.ts";
+import {
+  blank,
+  handlersIn,
+  inputsOf,
+  loadedIn,
+  type ModuleReport,
+  type Picture,
+  rescan,
+} from "./rescan.ts";
+import type { Threads } from "./threads.ts";
 
 export interface WatchOptions {
   readonly folder: string;
   /** How often to look without a hint from the file system, in ms. Default 2,000. */
   readonly pollMs?: number;
+  /** Where isolated modules run. Whoever made them ends them, once no handler runs any more. */
+  readonly threads?: Threads;
   /** Takes the whole new set: what is not in it any more ends. */
   onHandlers(handlers: readonly Handler[]): void | Promise<void>;
   onReport(report: ModuleReport): void;
@@ -31,7 +42,7 @@ const burstMsMax = 200;
  * @throws what `onHandlers` throws for the first set.
  */
 export async function watchModules(options: WatchOptions): Promise<ModuleWatch> {
-  const { onHandlers, onReport, pollMs = 2_000 } = options;
+  const { onHandlers, onReport, threads, pollMs = 2_000 } = options;
   const folder = resolve(options.folder);
   const bell = createBell({ quietMs, burstMsMax, pollMs });
   let picture = blank;
@@ -53,7 +64,7 @@ export async function watchModules(options: WatchOptions): Promise<ModuleWatch> 
 
   const look = async (noticed: number): Promise<void> => {
     const before = picture;
-    const result = await rescan(folder, before, noticed);
+    const result = await rescan(folder, before, noticed, threads);
     if (closed) return;
     picture = result.picture;
     await follow(before);
@@ -63,9 +74,11 @@ export async function watchModules(options: WatchOptions): Promise<ModuleWatch> 
     }
     const handlers = handlersIn(picture);
     if (handedOver === undefined || !sameSet(handedOver, handlers)) {
+      if (handedOver === undefined) unusedSettings(threads, picture).forEach(onReport);
       await onHandlers(handlers);
       handedOver = handlers;
     }
+    threads?.keep(loadedIn(picture));
     afterSwap.splice(0).forEach(onReport);
   };
 
@@ -97,6 +110,16 @@ export async function watchModules(options: WatchOptions): Promise<ModuleWatch> 
 
 function sameSet(a: readonly Handler[], b: readonly Handler[]): boolean {
   return a.length === b.length && a.every((handler, n) => handler === b[n]);
+}
+
+function unusedSettings(threads: Threads | undefined, { modules }: Picture): ModuleReport[] {
+  return (threads?.named ?? [])
+    .filter((name) => !modules.has(name))
+    .map((module) => {
+      const known = [...modules.keys()].join(", ") || "none";
+      const message = `folders.${module} is for no module of the handlers folder (there are: ${known}). It counts once there is one`;
+      return { kind: "setting", module, message };
+    });
 }
 
 function unwatched(folder: string, error: unknown): ModuleReport {

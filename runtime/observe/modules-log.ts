@@ -18,6 +18,8 @@ export function logModules(logger: Logger): (report: ModuleReport) => void {
       }
       case "failed":
         return logFailure(logger, report.failure, report.running);
+      case "setting":
+        return logger.warn({ module: report.module }, report.message);
       case "folder": {
         const level = report.state === "found" ? "info" : "warn";
         return logger[level]({ state: report.state }, report.message);

@@ -1,30 +1,42 @@
-// One event in its lane: handler, conclusion. The only place where user code runs.
-import { type Handler, Permanent, parseDuration } from "../authoring/index.ts";
+// One event in its lane: handler, conclusion. The only place where user code runs, or is asked to run elsewhere.
+import type { Handler } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
-import { type CloudEvent, EddyError, encodeMessage, eventSubject, keyOf } from "../events/index.ts";
+import type { CloudEvent } from "../events/index.ts";
 import { concludeExpired, concludeFailed, concludeHandled } from "./conclude.ts";
+import { checkEffectSize, effectOf } from "./effect.ts";
 import { expiryOf } from "./expiry.ts";
 import { type Folded, foldEvent } from "./fold.ts";
-import { type Result, runReaction, type Terms } from "./handle.ts";
+import { type Result, runReaction } from "./handle.ts";
+import { attemptRemotely, type Remote, remoteOf } from "./remote.ts";
 import type { EventJob, Scope } from "./scope.ts";
+import { termsOf, type VersionTerms } from "./terms.ts";
 
 /** Runs the current version of the handler on a job; `leave` frees its lane. */
 export type Attempts = (job: EventJob) => void;
 
 export function createAttempts(scope: Scope, leave: (job: EventJob) => void): Attempts {
   let handler: Handler | undefined;
+  let remote: Remote | undefined;
   let terms: VersionTerms = { deadlineMs: 0, source: "", maxAgeMs: undefined };
 
   return function run(job) {
     const current = scope.handler();
     if (current !== handler) {
       handler = current;
+      remote = remoteOf(current);
       terms = termsOf(scope, current);
     }
     job.handler = current;
     const { declaration } = current;
     if (terms.maxAgeMs !== undefined || job.event.extensions.expirytime !== undefined) {
       if (job.anyAge === undefined && expire(scope, job, leave, terms.maxAgeMs)) return;
+    }
+    if (remote !== undefined) {
+      void attemptRemotely(remote, scope, job, terms).then(
+        (messages) => endWell(scope, job, leave, messages),
+        (error: unknown) => fail(scope, job, leave, error),
+      );
+      return;
     }
     if (declaration.kind === "projection") {
       const { entries } = scope;
@@ -63,8 +75,7 @@ function endFold(
     fail(scope, job, leave, folded.error);
     return;
   }
-  concludeHandled(scope, job, [folded.message]);
-  leave(job);
+  endWell(scope, job, leave, [folded.message]);
 }
 
 function endRun(scope: Scope, job: EventJob, leave: (job: EventJob) => void, result: Result): void {
@@ -79,6 +90,15 @@ function endRun(scope: Scope, job: EventJob, leave: (job: EventJob) => void, res
     fail(scope, job, leave, error);
     return;
   }
+  endWell(scope, job, leave, messages);
+}
+
+function endWell(
+  scope: Scope,
+  job: EventJob,
+  leave: (job: EventJob) => void,
+  messages: readonly BatchMessage[],
+): void {
   concludeHandled(scope, job, messages);
   leave(job);
 }
@@ -89,32 +109,8 @@ function fail(scope: Scope, job: EventJob, leave: (job: EventJob) => void, error
   else void concludeFailed(scope, job, error).finally(() => leave(job));
 }
 
-interface VersionTerms extends Terms {
-  readonly maxAgeMs: number | undefined;
-}
-
-function termsOf({ defaults, broker }: Scope, { name, declaration }: Handler): VersionTerms {
-  return {
-    deadlineMs: parseDuration(declaration.options.deadline) ?? defaults.deadlineMs,
-    source: sourceOf(broker.app, name),
-    maxAgeMs: parseDuration(declaration.options.maxAge),
-  };
-}
-
-/** CloudEvents `source` of what a handler emits: `/<app>/<handler>`. */
-export function sourceOf(app: string, handler: string): string {
-  return `/${app}/${handler}`;
-}
-
-const headroomBytes = 512; // batch and fence headers, and the protocol's own
-
 function effectMessage(scope: Scope, handler: string, event: CloudEvent): BatchMessage {
-  const natsSubject = eventSubject(event.type, keyOf(event));
-  const { headerLines, data } = encodeMessage(event);
-  const bytes = headerLines.length + data.byteLength + headroomBytes; // header lines are ASCII
-  if (bytes > scope.broker.maxPayloadBytes) {
-    const message = `${handler} emitted ${event.type} with ${bytes} bytes; the server takes ${scope.broker.maxPayloadBytes}`;
-    throw new Permanent(message, { cause: new EddyError("EDDY_EFFECT_TOO_LARGE", message) });
-  }
-  return { natsSubject, headerLines, data, identity: event };
+  const effect = effectOf(event);
+  checkEffectSize(effect, scope.broker.maxPayloadBytes, handler);
+  return effect;
 }

@@ -32,13 +32,18 @@ function fold(
   state: unknown,
 ): Folded {
   try {
-    // The event is the union of the types in `from`; the pipeline has checked type and data against them.
-    const next = projection.apply(state, event as never);
-    checkState(projection, event, next);
-    return { kind: "folded", message: entries.fold(key, next) };
+    return { kind: "folded", message: entries.fold(key, nextState(projection, event, state)) };
   } catch (error) {
     return { kind: "threw", error };
   }
+}
+
+/** The entry's next state, checked; null removes the entry. */
+export function nextState(projection: Projection, event: CloudEvent, state: unknown): unknown {
+  // The event is the union of the types in `from`; the pipeline has checked type and data against them.
+  const next = projection.apply(state, event as never);
+  checkState(projection, event, next);
+  return next;
 }
 
 /** The entry that an event belongs to. Throws Permanent for what can be no key. */

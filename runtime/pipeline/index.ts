@@ -14,6 +14,7 @@ export {
 } from "./pipeline.ts";
 export type { Finding } from "./reconcile/findings.ts";
 export { type Reconciled, reconcile } from "./reconcile/reconcile.ts";
+export type { Remote, RemoteCall, RemoteHandler } from "./remote.ts";
 export {
   discardLetter,
   type Letter,

@@ -4,14 +4,14 @@
 // S4 Whatever a message or a declaration holds, nothing is thrown into the client's callback.
 import { parseDuration } from "../authoring/index.ts";
 import { type ConsumerInfo, type Delivery, type JsMsg, readDelivery } from "../broker/index.ts";
-import { decodeStored, EddyError, keyOf, nameOf } from "../events/index.ts";
+import { decodeStored, EddyError, nameOf } from "../events/index.ts";
 import { createAttempts } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
 import { contractError, faultError, wantedSubjects } from "./contract.ts";
 import { FirstJob } from "./first-job.ts";
-import { entryKey } from "./fold.ts";
 import type { Identities } from "./identities/identities.ts";
+import { keyOfJob } from "./job-key.ts";
 import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
 import type { DeadReason } from "./outcome.ts";
@@ -157,14 +157,28 @@ export function startSession(parts: SessionParts): Session {
       dead(job, "schema", broken);
       return;
     }
+    let key: string | Promise<string>;
     try {
-      const { declaration } = handler;
-      job.key = declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
+      key = keyOfJob(scope, job);
     } catch (error) {
       outside(concludeFailed(scope, job, error));
       return;
     }
-    lanes.enter(job.key, job);
+    if (typeof key === "string") enter(job, key);
+    else outside(enterLater(job, key));
+  }
+
+  function enter(job: EventJob, key: string): void {
+    job.key = key;
+    lanes.enter(key, job);
+  }
+
+  async function enterLater(job: EventJob, key: Promise<string>): Promise<void> {
+    try {
+      enter(job, await key);
+    } catch (error) {
+      if (!scope.around.stopping.over) await concludeFailed(scope, job, error);
+    }
   }
 
   function left(job: EventJob): void {

@@ -1,5 +1,5 @@
-// Retries and letters that are given back may end the process as well: before each of them runs, its standing says by
-// which instance. One that ran when an instance died is tried alone.
+// Retries, letters that are given back and what was parked may end the process as well: before each of them runs, its
+// standing says by which instance. One that ran when an instance died is tried alone.
 import { EddyError } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
 import { type Standing, type Started, standingMessage, startedOf } from "../retry/standing.ts";
@@ -62,15 +62,15 @@ export function deathsOf(standing: Standing | undefined, before: Predecessor | u
   return started.deaths + (died ? 1 : 0);
 }
 
-// What it stood at before stays: of a letter that it is dead, of a retry for which attempt it waits.
+// What it stood at before stays: of a letter that it is dead, of a retry for which attempt it waits, or that it is parked.
 async function markStarted(
   scope: Scope,
   job: Job,
   standing: Standing | undefined,
   started: Started,
 ): Promise<void> {
-  const next: Standing =
-    standing?.kind === "waiting" ? { ...standing, started } : { kind: "dead", started };
+  const stays = standing?.kind === "waiting" || standing?.kind === "parked";
+  const next: Standing = stays ? { ...standing, started } : { kind: "dead", started };
   const message = standingMessage(scope.ledger.place, job.position, next);
   if (!(await storeFenced(scope, [message]))) throw stopped();
 }

@@ -5,8 +5,9 @@
 import { keyOf, type Position, type Token, untoken } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
 import { contractError } from "../contract.ts";
+import { createAgain } from "../crashes/again.ts";
 import { gone, makeJob, uncertain } from "../retry/due.ts";
-import { hasEvent, type Job, type Scope } from "../scope.ts";
+import { type EventJob, hasEvent, type Job, type Scope } from "../scope.ts";
 import { type Found, findSome, listNow } from "./next-parked.ts";
 import { dropParked } from "./parking.ts";
 import type { Attempt, Turn } from "./queues.ts";
@@ -32,6 +33,7 @@ const turnMs = 100;
 
 export function createDrains({ scope, table, enter, attempt, free }: DrainParts) {
   const active = new Map<Token, Drain>();
+  const again = createAgain(scope);
   let stopped = false;
 
   function start(lane: Token): void {
@@ -92,18 +94,34 @@ export function createDrains({ scope, table, enter, attempt, free }: DrainParts)
       dropParked(scope.broker, scope.handler().name, lane, found).catch(() => {}); // a later drain finds it done
     });
     job.key = keyIn(scope, lane, job);
-    await conclude(scope, job, found, attempt);
+    await conclude(scope, job, found, runOnce);
+  }
+
+  // What ends the process is found out here as well.
+  async function runOnce(job: EventJob, { standing }: Found): Promise<void> {
+    let over: Promise<void> | undefined;
+    const run = (marked: Job) => {
+      if (hasEvent(marked)) over = new Promise((leave) => attempt(marked, leave));
+    };
+    await again.run(job, standing, run).catch(() => {}); // the session is over; the next one drains on
+    await over;
   }
 
   return {
     start,
     stop() {
       stopped = true;
+      again.end();
     },
   };
 }
 
-async function conclude(scope: Scope, job: Job, found: Found, attempt: Attempt): Promise<void> {
+async function conclude(
+  scope: Scope,
+  job: Job,
+  found: Found,
+  runOnce: (job: EventJob, found: Found) => Promise<void>,
+): Promise<void> {
   const { judgement, whole, parcel } = found;
   if (judgement === "uncertain") {
     return await concludeDead(scope, job, "uncertain", uncertain(parcel));
@@ -113,7 +131,7 @@ async function conclude(scope: Scope, job: Job, found: Found, attempt: Attempt):
   }
   const broken = contractError(scope.handler(), job.event);
   if (broken !== undefined) return await concludeDead(scope, job, "schema", broken);
-  await new Promise<void>((leave) => attempt(job, leave));
+  await runOnce(job, found);
 }
 
 // A projection that computes other keys by now must not fold into one entry from two lanes: the key is the lane's.

@@ -5,10 +5,10 @@
 // K2 An event of a held key is parked in its lane, so never while the key is found to be free.
 // K3 Retries and letters that come back run at once: the retry of the event that holds the key is what it waits for,
 // and a letter is given back by an operator, who knows that its followers may have passed.
-import { EddyError, keyOf, type Token, token } from "../../events/index.ts";
+import { EddyError, type Token, token } from "../../events/index.ts";
 import { concludeDead, concludeFailed } from "../conclude.ts";
 import { contractError } from "../contract.ts";
-import { entryKey } from "../fold.ts";
+import { keyOfJob } from "../job-key.ts";
 import { standingMessage } from "../retry/standing.ts";
 import type { EventJob, HeldKeys, Job, Scope } from "../scope.ts";
 import { untilAnswered } from "../until-answered.ts";
@@ -51,18 +51,34 @@ export function createHeldKeys(scope: Scope, loaded: ReadonlyMap<Token, HeldKey>
 }
 
 function intoLane(scope: Scope, table: HeldTable, queues: Queues, job: EventJob): void {
-  const { event } = job;
-  const handler = scope.handler();
-  const broken = contractError(handler, event);
+  const broken = contractError(scope.handler(), job.event);
+  const keyless = (error: unknown) => {
+    if (scope.around.stopping.over) return Promise.resolve();
+    if (broken === undefined) return concludeFailed(scope, job, error);
+    return concludeDead(scope, job, "schema", broken);
+  };
+  let key: string | Promise<string>;
   try {
-    const { declaration } = handler;
-    job.key = declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
+    key = keyOfJob(scope, job);
   } catch (error) {
-    if (broken === undefined) queues.outside(concludeFailed(scope, job, error));
-    else queues.outside(concludeDead(scope, job, "schema", broken));
+    queues.outside(keyless(error));
     return;
   }
-  const lane = token(job.key);
+  const enter = (known: string) => takeTurn(scope, table, queues, job, known, broken);
+  if (typeof key === "string") enter(key);
+  else queues.outside(key.then(enter, keyless));
+}
+
+function takeTurn(
+  scope: Scope,
+  table: HeldTable,
+  queues: Queues,
+  job: EventJob,
+  key: string,
+  broken: EddyError | undefined,
+): void {
+  job.key = key;
+  const lane = token(key);
   queues.enter(lane, (leave) => {
     if (!scope.alive()) return leave();
     const held = job.from === "new" && table.size > 0 ? table.get(lane) : undefined; // K3

@@ -1,7 +1,7 @@
 // What is parked of one key, a few at a time and in stream order, each with what is to be done with it.
 // N1 What a crash or a zombie left is dropped here, and never given out. N2 What runs already is not given out again.
 import type { Position, Token } from "../../events/index.ts";
-import { readStanding } from "../retry/standing.ts";
+import { readStanding, type Standing } from "../retry/standing.ts";
 import type { Scope } from "../scope.ts";
 import { untilAnswered } from "../until-answered.ts";
 import { type Copy, dropParked, listParked, readParked } from "./parking.ts";
@@ -9,6 +9,7 @@ import { judgeParked } from "./states.ts";
 
 export interface Found extends Copy {
   readonly judgement: "run" | "uncertain";
+  readonly standing: Standing | undefined;
 }
 
 const readAtOnce = 32;
@@ -36,12 +37,12 @@ async function find(scope: Scope, lane: Token, position: Position): Promise<Foun
   const { name } = scope.handler();
   const copy = await readParked(scope.broker, name, lane, position);
   if (copy === undefined) return undefined;
-  let judgement = await judged(scope, copy);
+  let { judgement, standing } = await judged(scope, copy);
   if (judgement === "unsettled") {
     await scope.committer.settled();
-    judgement = await judged(scope, copy);
+    ({ judgement, standing } = await judged(scope, copy));
   }
-  if (judgement === "run" || judgement === "uncertain") return { ...copy, judgement };
+  if (judgement === "run" || judgement === "uncertain") return { ...copy, judgement, standing };
   await dropParked(scope.broker, name, lane, copy);
   return undefined;
 }
@@ -49,11 +50,13 @@ async function find(scope: Scope, lane: Token, position: Position): Promise<Foun
 async function judged({ broker, ledger, defaults }: Scope, { parcel }: Copy) {
   const { position } = parcel.original;
   const passed = ledger.input.floor >= position.seq; // before the standing is read
-  return judgeParked({
-    standing: await readStanding(broker.nc, ledger.place, position),
+  const standing = await readStanding(broker.nc, ledger.place, position);
+  const judgement = judgeParked({
+    standing,
     passed,
     packedMs: parcel.packedMs,
     nowMs: Date.now(),
     retentionMs: defaults.retentionMs,
   });
+  return { judgement, standing };
 }

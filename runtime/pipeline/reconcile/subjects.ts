@@ -1,8 +1,8 @@
 // The handlers of an app as the server knows them: what each wants, and where its records stand.
 import { type Broker, type ConsumerInfo, streamInfo } from "../../broker/index.ts";
 import { natsSubject, typeTokens } from "../../events/index.ts";
-import { sourceOf } from "../attempt.ts";
 import { consumerPrefix, type Place, placeNamed } from "../ledger/place.ts";
+import { sourceOf } from "../terms.ts";
 
 export interface Subject {
   readonly name: string;

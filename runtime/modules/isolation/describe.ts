@@ -1,0 +1,79 @@
+// Declarations as data, for the thread that loaded them, and back as declarations, for the one that names and checks
+// them. D1 What comes back has every name, schema and option of the original, and functions that must not be called.
+import assert from "node:assert/strict";
+import {
+  asDeclaration,
+  type Declaration,
+  type EventType,
+  event,
+  on,
+  projection,
+} from "../../authoring/index.ts";
+import type { Described, DescribedType, Description } from "./protocol.ts";
+
+type Exports = Readonly<Record<string, unknown>>;
+
+/** The declarations among a module's exports, each once, and the description that refers to them by place. */
+export function describe(exports: Exports): {
+  readonly declarations: readonly Declaration[];
+  readonly description: Description;
+} {
+  const declarations: Declaration[] = [];
+  const places: Record<string, Record<string, number>> = {};
+  for (const [key, exported] of Object.entries(exports)) {
+    const names: Record<string, number> = {};
+    for (const [name, value] of Object.entries(exported ?? {})) {
+      const declaration = asDeclaration(value);
+      if (declaration === undefined) continue;
+      const known = declarations.indexOf(declaration);
+      names[name] = known >= 0 ? known : declarations.push(declaration) - 1;
+    }
+    places[key] = names;
+  }
+  const description = { declarations: declarations.map(asData), exports: places };
+  return { declarations, description };
+}
+
+function asData(declaration: Declaration): Described {
+  const { options } = declaration;
+  const from = declaration.from.map(typeAsData);
+  if (declaration.kind === "reaction") {
+    return { kind: "reaction", from, emits: declaration.emits.map(typeAsData), options };
+  }
+  const state = declaration.state === undefined ? {} : { state: declaration.state };
+  return { kind: "projection", name: declaration.name, from, options, ...state };
+}
+
+function typeAsData({ type, schema }: EventType): DescribedType {
+  return { type, schema };
+}
+
+/** The declarations again, and exports as a module has them. */
+export function undescribe({ declarations, exports }: Description): {
+  readonly declarations: readonly Declaration[];
+  readonly exports: Exports;
+} {
+  const made = declarations.map(asDeclared);
+  const named = (names: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(names).map(([name, place]) => [name, made[place]]));
+  const files = Object.entries(exports).map(([key, names]) => [key, named(names)] as const);
+  return { declarations: made, exports: Object.fromEntries(files) };
+}
+
+function asDeclared(described: Described): Declaration {
+  const from = described.from.map(asType);
+  if (described.kind === "reaction") {
+    return on(from, { ...described.options, emits: described.emits.map(asType) }, elsewhere);
+  }
+  const { name, options, state } = described;
+  const spec = { ...options, from, key: elsewhere, apply: elsewhere };
+  return state === undefined ? projection(name, spec) : projection(name, { ...spec, state });
+}
+
+function asType({ type, schema }: DescribedType): EventType {
+  return event(type, schema);
+}
+
+function elsewhere(): never {
+  assert.fail("bug: a function of an isolated handler was called outside of its thread");
+}
