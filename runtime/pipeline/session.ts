@@ -11,6 +11,7 @@ import { ackWaitMs } from "./consume.ts";
 import { contractError, faultError, wantedSubjects } from "./contract.ts";
 import { FirstJob } from "./first-job.ts";
 import { entryKey } from "./fold.ts";
+import { createGate } from "./gate.ts";
 import type { Identities } from "./identities/identities.ts";
 import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
@@ -20,6 +21,8 @@ import { type EventJob, hasEvent, type Job, type Scope } from "./scope.ts";
 
 /** Handlers of one declaration that run side by side at most. */
 const laneWidth = 256;
+/** Conclusions side by side of events that need no lane, such as letters of what is no event. */
+const outsideWidth = 64;
 const progressMs = 200; // how long positions without an outcome may wait for their ledger record,
 const passedMax = 4_000; // and how many of them: well below what the server lets be un-acked
 
@@ -64,13 +67,13 @@ export function startSession(parts: SessionParts): Session {
   let wanted = wantedSubjects(scope.handler());
   let received = 0;
   let passed = 0; // positions without an outcome since the last ledger record
-  let outsiders = 0; // conclusions under way outside of lanes
+  const outside = createGate(outsideWidth, wakeFinishers); // conclusions of what has no lane
   let finishers: (() => void)[] = [];
   const unlisten = identities.onProgress(release);
   const progress = setInterval(recordProgress, progressMs);
   const touch = setInterval(() => floor.oldest()?.working(), touchEveryMs(scope));
 
-  scope.held?.begin({ laneWidth, left: wakeFinishers, outside });
+  scope.held?.begin({ laneWidth, left: wakeFinishers, outside: outside.enter });
 
   function take(message: JsMsg): void {
     if (!scope.alive()) return;
@@ -161,7 +164,7 @@ export function startSession(parts: SessionParts): Session {
       const { declaration } = handler;
       job.key = declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
     } catch (error) {
-      outside(concludeFailed(scope, job, error));
+      outside.enter(() => concludeFailed(scope, job, error));
       return;
     }
     lanes.enter(job.key, job);
@@ -173,15 +176,7 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function dead(job: Job, reason: DeadReason, cause: EddyError): void {
-    outside(concludeDead(scope, job, reason, cause));
-  }
-
-  function outside(conclusion: Promise<void>): void {
-    outsiders++;
-    void conclusion.finally(() => {
-      outsiders--;
-      wakeFinishers();
-    });
+    outside.enter(() => concludeDead(scope, job, reason, cause));
   }
 
   // A position that holds no event of the handler: nothing to count, but the floor has to pass it.
@@ -205,7 +200,10 @@ export function startSession(parts: SessionParts): Session {
 
   function isBusy(): boolean {
     return (
-      waiting.size > 0 || lanes.occupied > 0 || outsiders > 0 || (scope.held?.occupied ?? 0) > 0
+      waiting.size > 0 ||
+      lanes.occupied > 0 ||
+      outside.running > 0 ||
+      (scope.held?.occupied ?? 0) > 0
     );
   }
 
@@ -260,6 +258,7 @@ export function startSession(parts: SessionParts): Session {
       scope.held?.stop();
       waiting.clear();
       lanes.clear();
+      outside.clear();
       return untilNothingRuns();
     },
     end() {
@@ -269,6 +268,7 @@ export function startSession(parts: SessionParts): Session {
       scope.held?.stop();
       waiting.clear();
       lanes.clear();
+      outside.clear();
       wakeFinishers();
     },
     get inFlight() {

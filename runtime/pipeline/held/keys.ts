@@ -58,8 +58,8 @@ function intoLane(scope: Scope, table: HeldTable, queues: Queues, job: EventJob)
     const { declaration } = handler;
     job.key = declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
   } catch (error) {
-    if (broken === undefined) queues.outside(concludeFailed(scope, job, error));
-    else queues.outside(concludeDead(scope, job, "schema", broken));
+    if (broken === undefined) queues.outside(() => concludeFailed(scope, job, error));
+    else queues.outside(() => concludeDead(scope, job, "schema", broken));
     return;
   }
   const lane = token(job.key);
