@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { anyText } from "./arbitraries.ts";
-import { decodeAttribute, encodeAttribute, headerFields, parseHeaderBlock } from "./headers.ts";
+import {
+  decodeAttribute,
+  encodeAttribute,
+  headerFields,
+  parseHeaderBlock,
+  withoutBlanks,
+} from "./headers.ts";
 
 const wire = (text: string) => Buffer.from(text, "utf8").toString("latin1");
 
@@ -76,4 +82,13 @@ test("a header named __proto__ is a name like any other", () => {
   const fields = parseHeaderBlock(Buffer.from("NATS/1.0\r\n__proto__: x\r\n\r\n"));
   assert.deepEqual([...fields], [["__proto__", ["x"]]]);
   assert.equal(Reflect.get({}, "x"), undefined);
+});
+
+test("blanks around a value go, however many stand within it, and in no time", () => {
+  assert.equal(withoutBlanks(" \ta\u00a0 b\t "), "a\u00a0 b");
+  assert.equal(withoutBlanks("\t "), "");
+  const blanks = `a${" ".repeat(60_000)}b`;
+  const began = performance.now();
+  for (let n = 0; n < 100; n++) assert.equal(withoutBlanks(` ${blanks} `), blanks);
+  assert.ok(performance.now() - began < 2_000, "with the square of it, one takes seconds");
 });

@@ -39,10 +39,18 @@ export function headerFields(pairs: Iterable<readonly [string, string]>): Header
   return fields;
 }
 
+/** Header text without the blanks around it. */
 // Not trim(): it takes U+00A0 for a blank, which in latin-1 is the second byte of many a UTF-8 letter ("à").
-function withoutBlanks(text: string): string {
-  return text.replace(/^[ \t]+/, "").replace(/[ \t]+$/, "");
+export function withoutBlanks(text: string): string {
+  // By hand: /[ \t]+$/ takes seconds for 60,000 blanks that do not stand at the end.
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
 }
+
+const isBlank = (code: number) => code === 32 || code === 9;
 
 /**
  * Reads an attribute value from header text: UTF-8 or else latin-1, unquoted, percent-decoded (CloudEvents HTTP

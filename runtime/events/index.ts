@@ -25,6 +25,7 @@ export {
   encodeAttribute,
   type HeaderFields,
   parseHeaderBlock,
+  withoutBlanks,
 } from "./headers.ts";
 export { type DecodedRequest, decodeRequest } from "./http-binding.ts";
 export { decodeJsonEvent, fromJsonEnvelope, toJsonEnvelope } from "./json-format.ts";

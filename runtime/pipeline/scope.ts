@@ -80,8 +80,8 @@ export interface HeldSession {
   readonly laneWidth: number;
   /** Nothing waits or runs in the lanes any more. */
   left(): void;
-  /** Work under way outside of lanes. */
-  outside(work: Promise<void>): void;
+  /** Work outside of lanes, now or when there is room. */
+  outside(work: () => Promise<void>): void;
 }
 
 /** One event on its way through a handler. */

@@ -10,6 +10,7 @@ import { concludeDead, concludeDuplicate, concludeFailed } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
 import { contractError, faultError, wantedSubjects } from "./contract.ts";
 import { FirstJob } from "./first-job.ts";
+import { createGate } from "./gate.ts";
 import type { Identities } from "./identities/identities.ts";
 import { keyOfJob } from "./job-key.ts";
 import { createLanes } from "./lanes.ts";
@@ -20,6 +21,8 @@ import { type EventJob, hasEvent, type Job, type Scope } from "./scope.ts";
 
 /** Handlers of one declaration that run side by side at most. */
 const laneWidth = 256;
+/** Conclusions side by side of events that need no lane, such as letters of what is no event. */
+const outsideWidth = 64;
 const progressMs = 200; // how long positions without an outcome may wait for their ledger record,
 const passedMax = 4_000; // and how many of them: well below what the server lets be un-acked
 
@@ -64,13 +67,14 @@ export function startSession(parts: SessionParts): Session {
   let wanted = wantedSubjects(scope.handler());
   let received = 0;
   let passed = 0; // positions without an outcome since the last ledger record
-  let outsiders = 0; // conclusions under way outside of lanes
+  const outside = createGate(outsideWidth, wakeFinishers); // conclusions of what has no lane
+  let asking = 0; // events whose key another thread is asked for
   let finishers: (() => void)[] = [];
   const unlisten = identities.onProgress(release);
   const progress = setInterval(recordProgress, progressMs);
   const touch = setInterval(() => floor.oldest()?.working(), touchEveryMs(scope));
 
-  scope.held?.begin({ laneWidth, left: wakeFinishers, outside });
+  scope.held?.begin({ laneWidth, left: wakeFinishers, outside: outside.enter });
 
   function take(message: JsMsg): void {
     if (!scope.alive()) return;
@@ -161,11 +165,11 @@ export function startSession(parts: SessionParts): Session {
     try {
       key = keyOfJob(scope, job);
     } catch (error) {
-      outside(concludeFailed(scope, job, error));
+      outside.enter(() => concludeFailed(scope, job, error));
       return;
     }
     if (typeof key === "string") enter(job, key);
-    else outside(enterLater(job, key));
+    else void enterLater(job, key);
   }
 
   function enter(job: EventJob, key: string): void {
@@ -174,11 +178,14 @@ export function startSession(parts: SessionParts): Session {
   }
 
   async function enterLater(job: EventJob, key: Promise<string>): Promise<void> {
+    asking++;
     try {
       enter(job, await key);
     } catch (error) {
-      if (!scope.around.stopping.over) await concludeFailed(scope, job, error);
+      if (!scope.around.stopping.over) outside.enter(() => concludeFailed(scope, job, error));
     }
+    asking--;
+    wakeFinishers();
   }
 
   function left(job: EventJob): void {
@@ -187,15 +194,7 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function dead(job: Job, reason: DeadReason, cause: EddyError): void {
-    outside(concludeDead(scope, job, reason, cause));
-  }
-
-  function outside(conclusion: Promise<void>): void {
-    outsiders++;
-    void conclusion.finally(() => {
-      outsiders--;
-      wakeFinishers();
-    });
+    outside.enter(() => concludeDead(scope, job, reason, cause));
   }
 
   // A position that holds no event of the handler: nothing to count, but the floor has to pass it.
@@ -219,7 +218,10 @@ export function startSession(parts: SessionParts): Session {
 
   function isBusy(): boolean {
     return (
-      waiting.size > 0 || lanes.occupied > 0 || outsiders > 0 || (scope.held?.occupied ?? 0) > 0
+      waiting.size > 0 ||
+      lanes.occupied > 0 ||
+      outside.running + asking > 0 ||
+      (scope.held?.occupied ?? 0) > 0
     );
   }
 
@@ -274,6 +276,7 @@ export function startSession(parts: SessionParts): Session {
       scope.held?.stop();
       waiting.clear();
       lanes.clear();
+      outside.clear();
       return untilNothingRuns();
     },
     end() {
@@ -283,6 +286,7 @@ export function startSession(parts: SessionParts): Session {
       scope.held?.stop();
       waiting.clear();
       lanes.clear();
+      outside.clear();
       wakeFinishers();
     },
     get inFlight() {

@@ -12,7 +12,7 @@ export const types = {
   tried: "com.acme.load.tried",
 } as const;
 
-export const source = "/load";
+const source = "/load";
 
 export interface ProduceOptions {
   /** Sends a second at most; without it as fast as the server takes them. */

@@ -61,12 +61,13 @@ function intoLane(scope: Scope, table: HeldTable, queues: Queues, job: EventJob)
   try {
     key = keyOfJob(scope, job);
   } catch (error) {
-    queues.outside(keyless(error));
+    queues.outside(() => keyless(error));
     return;
   }
   const enter = (known: string) => takeTurn(scope, table, queues, job, known, broken);
-  if (typeof key === "string") enter(key);
-  else queues.outside(key.then(enter, keyless));
+  if (typeof key === "string") return enter(key);
+  const entered = key.then(enter, keyless);
+  queues.outside(() => entered);
 }
 
 function takeTurn(

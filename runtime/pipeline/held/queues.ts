@@ -15,7 +15,7 @@ export interface Queues {
   readonly begin: (session: HeldSession) => void;
   readonly enter: (lane: Token, turn: Turn) => void;
   readonly attempt: Attempt;
-  readonly outside: (work: Promise<void>) => void;
+  readonly outside: (work: () => Promise<void>) => void;
   readonly clear: () => void;
   readonly occupied: number;
 }

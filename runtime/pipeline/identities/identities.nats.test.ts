@@ -152,3 +152,28 @@ test("what leaves the window by count is counted, and its repeat is not recognis
   assert.equal(identities.left, 2_000);
   await identities.stop();
 });
+
+test("V1: what is brought while an original cannot be read does not overtake the open verdicts", async () => {
+  await using nats = await startNats();
+  await using broker = await connected(nats.url);
+  await store(broker, ["a", "b", "a", "c", "b"]);
+  const broken: string[] = [];
+  const identities = await startIdentities(broker, "EVENTS", limits, (fact) => {
+    if (fact.kind === "trouble") broken.push(fact.message);
+  });
+  const created = await createdMsOf(broker);
+  const [a, b, again, c, last] = await deliveriesOf(broker, 5);
+  assert.ok(a && b && again && c && last);
+  identities.deliver(created, a);
+  identities.deliver(created, b);
+  process.kill(nats.pid, "SIGSTOP");
+  identities.deliver(created, again); // its original is asked for, and the server does not answer
+  await eventually(() => broken.length > 0, { timeoutMs: 20_000 });
+  identities.deliver(created, c);
+  process.kill(nats.pid, "SIGCONT");
+  identities.deliver(created, last);
+  await eventually(() => identities.passedOf(created) === 5, { timeoutMs: 20_000 });
+  const found = [1, 2, 3, 4, 5].map((seq) => identities.repeatOf(seq));
+  assert.deepEqual(found, [0, 0, 1, 0, 2]);
+  await identities.stop();
+});

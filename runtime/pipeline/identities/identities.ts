@@ -109,13 +109,18 @@ export async function startIdentities(
     verdicts.drop();
     pieces.clear();
     void reader.stop();
+    reader = openReader();
+    // At once: what is brought while the server is asked must not be noted as if what was dropped had its verdict.
+    wanted = Math.max(wanted, seen);
+    seen = verdicts.passed;
     const info = await streamInfo(broker.jsm, stream);
     if (info === undefined) throw new Error(`stream ${stream} is not there`);
     const created = Date.parse(info.created);
-    if (created !== createdMs) await load(created, info.state.first_seq);
-    seen = verdicts.passed;
+    if (created !== createdMs) {
+      await load(created, info.state.first_seq);
+      seen = verdicts.passed;
+    }
     verdicts.cutBelow(info.state.first_seq);
-    reader = openReader();
     if (wanted > seen) reader.want(wanted);
     progress();
   }

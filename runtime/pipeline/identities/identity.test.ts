@@ -49,3 +49,10 @@ test("a message that is no event has no identity", () => {
   assert.equal(peekIdentity(undefined, Buffer.from("garbage")), undefined);
   assert.equal(peekIdentity(block("content-type: text/plain\r\n"), Buffer.from("x")), undefined);
 });
+
+test("blanks around a value are no part of it, as when the event is decoded", () => {
+  for (const id of [" 7", "7 ", "\t 7\t", " 7"]) {
+    const lines = `ce-id: ${id}\r\nce-source: /a \r\nce-specversion: 1.0\r\nce-type: t\r\n`;
+    assert.deepEqual(peekIdentity(block(lines), Buffer.from("1")), { id: "7", source: "/a" });
+  }
+});

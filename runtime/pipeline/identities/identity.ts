@@ -1,5 +1,10 @@
 // Whose identity a stored message bears, read as cheaply as it can be told for sure. Pure.
-import { type CloudEvent, decodeAttribute, decodeStored } from "../../events/index.ts";
+import {
+  type CloudEvent,
+  decodeAttribute,
+  decodeStored,
+  withoutBlanks,
+} from "../../events/index.ts";
 
 /** CloudEvents 1.0, section 3.1: what makes an event the same as another one. */
 export interface Identity {
@@ -33,5 +38,5 @@ function headerText(text: string, name: string): string {
   const at = text.indexOf(name);
   if (at < 0) return "";
   const from = at + name.length;
-  return text.slice(from, text.indexOf("\r\n", from));
+  return withoutBlanks(text.slice(from, text.indexOf("\r\n", from)));
 }
