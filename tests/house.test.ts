@@ -24,7 +24,7 @@ const rooms = floors.flat();
 
 /** The harness runs the pipeline's pure stages. Its door would load the NATS client into the tests of every author. */
 const sideDoors: Readonly<Record<string, readonly string[]>> = {
-  testing: ["expiry", "fold", "handle", "retry/backoff"].map(
+  testing: ["expiry", "fold", "handle", "held/states", "retry/backoff"].map(
     (stage) => `runtime/pipeline/${stage}.ts`,
   ),
 };

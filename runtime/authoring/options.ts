@@ -21,13 +21,19 @@ export interface HandlerOptions {
   readonly maxAge?: Duration;
   /** Keep what has expired as a dead letter, so that it can be looked at and given back. Default false. */
   readonly keepExpired?: boolean;
+  /** An event that waits for a retry holds back the later ones of its key, and of no other. Default false. */
+  readonly ordered?: boolean;
+  /** With `ordered`: after a dead letter the key goes on, or is held until an operator decides. Default `"continue"`. */
+  readonly onDead?: OnDead;
 }
+
+export type OnDead = "continue" | "hold";
 
 const deadlineMsMax = 3_600_000;
 const delaysMax = 32;
 
 export function checkOptions(what: string, options: HandlerOptions): void {
-  const { start, deadline, retry, maxAge, keepExpired } = options;
+  const { start, deadline, retry, maxAge, keepExpired, ordered, onDead } = options;
   const legalStart =
     start instanceof Date ? !Number.isNaN(start.getTime()) : start === "first" || start === "now";
   if (start !== undefined && !legalStart) {
@@ -54,6 +60,14 @@ export function checkOptions(what: string, options: HandlerOptions): void {
   if (keepExpired !== undefined && typeof keepExpired !== "boolean") {
     throw nonsense(`${what}: keepExpired must be true or false, got ${String(keepExpired)}`);
   }
+  if (ordered !== undefined && typeof ordered !== "boolean") {
+    throw nonsense(`${what}: ordered must be true or false, got ${String(ordered)}`);
+  }
+  if (onDead === undefined) return;
+  if (onDead !== "continue" && onDead !== "hold") {
+    throw nonsense(`${what}: onDead must be "continue" or "hold", got ${String(onDead)}`);
+  }
+  if (ordered !== true) throw nonsense(`${what}: onDead says what ordered: true does; add that`);
 }
 
 export function checkEventTypes(what: string, field: string, types: readonly unknown[]): void {

@@ -24,7 +24,7 @@ export { AckPolicy, consumerInfo, durable, ensureConsumer } from "./consumers.ts
 export { type Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
-export { isMissing, readAll, readOrdered } from "./ordered.ts";
+export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";
 export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";
 export {
   bucketConfig,

@@ -87,3 +87,38 @@ export async function readAll(
     if (seq === before) return;
   }
 }
+
+/** Reads the last message of each subject, and what follows, until one says that it is enough. */
+export async function readLastOfEach(
+  broker: Broker,
+  stream: string,
+  filters: string[],
+  onMessage: (message: JsMsg) => boolean,
+): Promise<void> {
+  const consumer = await broker.js.consumers.get(stream, {
+    filter_subjects: filters,
+    deliver_policy: "last_per_subject",
+    inactive_threshold: 30_000,
+  });
+  let messages: ConsumerMessages | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const callback = (message: JsMsg) => {
+        try {
+          if (onMessage(message)) resolve();
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const broken = (why: string) => reject(new Error(`${stream} could not be read: ${why}`));
+      const options = { max_messages: 2_000, abort_on_missing_resource: true, callback };
+      consumer.consume(options).then((reading) => {
+        messages = reading;
+        void watch(reading, broken);
+      }, reject);
+    });
+  } finally {
+    await messages?.close();
+    await consumer.delete().catch(() => false);
+  }
+}

@@ -35,11 +35,11 @@ export function homeStreamConfig(name: string, maxBytes: number): Wanted {
   };
 }
 
-/** Schedules that wait, and what has come due. Without limits: any limit would drop waiting events silently. */
+/** Schedules that wait, what has come due, and what lies behind a held key. Without limits: any limit would drop waiting events silently. */
 export const retryStreamConfig: Wanted = {
   ...common,
   name: retryStream,
-  subjects: ["retry.>", "due.>"],
+  subjects: ["retry.>", "due.>", "parked.>"],
   discard: DiscardPolicy.Old,
   allow_msg_schedules: true,
 };

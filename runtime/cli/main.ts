@@ -46,6 +46,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "list, show, replay and discard dead letters",
     load: async () => (await import("./dead.ts")).deadCommand(),
   },
+  lanes: {
+    summary: "show keys that a failed event holds back, and let them go",
+    load: async () => (await import("./lanes.ts")).lanesCommand(),
+  },
   check: {
     summary: "check the configuration and the handlers, without a server",
     load: async () => (await import("./check.ts")).checkCommand(),

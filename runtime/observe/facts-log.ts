@@ -14,6 +14,8 @@ export function logFacts(logger: Logger, handledAt: "info" | "debug"): Report {
         return logOutcome(logger, fact, handledAt);
       case "retry":
         return logRetry(logger, fact);
+      case "key":
+        return logKey(logger, fact);
       case "handler":
         return logHandler(logger, fact);
       case "commit":
@@ -62,6 +64,20 @@ function logRetry(logger: Logger, fact: Of<"retry">): void {
     fields,
     `attempt ${attempt} of ${handler}@${version} at ${named(event)} failed: ${error}. Next attempt at ${next} UTC`,
   );
+}
+
+function logKey(logger: Logger, { handler, key, state, position }: Of<"key">): void {
+  const level = state === "dead" ? "error" : "debug";
+  if (!logger.isLevelEnabled(level)) return;
+  const by = position === undefined ? "" : ` by ${position.stream} ${position.seq}`;
+  const what = {
+    waiting: `is held${by}, which waits for a retry`,
+    dead: `is held${by}, which is dead. See: eddy lanes`,
+    draining: "goes on with what was parked",
+    free: "is free",
+  }[state];
+  const text = `key ${JSON.stringify(key.slice(0, 100))} of ${handler} ${what}`;
+  logger[level]({ handler, key, state, ...position }, text);
 }
 
 function logHandler(logger: Logger, { handler, version, state, detail }: Of<"handler">): void {

@@ -103,8 +103,14 @@ async function keepLetter(
 function submit(scope: Scope, job: Job, verdict: Verdict, messages: readonly BatchMessage[]): void {
   if (!scope.alive()) return;
   const standing = standingOf(scope, job, verdict);
-  const all = standing === undefined ? messages : [...messages, standing];
+  const key = scope.held?.settle(job, verdict);
+  const all =
+    standing === undefined && key === undefined ? messages : [...messages, ...some(standing, key)];
   scope.committer.submit(new Conclusion(scope, job, verdict, all));
+}
+
+function some(...messages: (BatchMessage | undefined)[]): BatchMessage[] {
+  return messages.filter((message) => message !== undefined);
 }
 
 // Nearly all events are handled at first sight with few effects: what they have in common is made once.

@@ -36,6 +36,15 @@ export type Fact =
       readonly due: Date;
       readonly error: string;
     }
+  /** A key of an ordered handler is held, goes on, or is free again. */
+  | {
+      readonly kind: "key";
+      readonly handler: string;
+      readonly key: string;
+      readonly state: "waiting" | "dead" | "draining" | "free";
+      /** The event that holds it. */
+      readonly position?: Position;
+    }
   /** A handler was started, swapped, stopped, or lost its ledger to another instance. */
   | {
       readonly kind: "handler";

@@ -3,6 +3,8 @@
 export type { Entries, OpenEntries } from "./entries.ts";
 export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
 export type { ReadEntry } from "./handle.ts";
+export { type HeldRow, listHeldKeys } from "./held/list.ts";
+export { releaseKey } from "./held/release.ts";
 export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
 export {
   type HandlerStatus,

@@ -14,6 +14,7 @@ export interface RetentionLimits {
 
 const stepSequences = 10_000;
 const pauseMs = 50;
+const keepHeldAt = 0.75; // of the retention: instances do not cut in the same moment
 
 /** One round: cuts what may go. Gives back how many sequences were cut. */
 export async function cutHead(
@@ -26,17 +27,31 @@ export async function cutHead(
   const oldest = nowMs - limits.retentionMs;
   const info = await streamInfo(broker.jsm, broker.home);
   if (info === undefined || info.state.messages === 0) return 0;
+  const early = nowMs - limits.retentionMs * keepHeldAt;
+  if (Date.parse(info.state.first_ts) >= early) return 0;
+  const held = await heldSeqs(broker, runners, new Date(early));
   if (Date.parse(info.state.first_ts) >= oldest) return 0;
   const young = await firstSeqSince(broker, broker.home, new Date(oldest));
   const own = await ownFloors(runners, young - 1);
   const holding = [...own.values(), ...(await otherFloors(broker, own, oldest, report))];
-  const keep = Math.min(young, ...holding.map((floor) => floor + 1));
+  const keep = Math.min(young, ...held, ...holding.map((floor) => floor + 1));
   for (let at = info.state.first_seq; at < keep; ) {
     at = Math.min(at + stepSequences, keep);
     await broker.jsm.streams.purge(broker.home, { seq: at });
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
   return Math.max(0, keep - info.state.first_seq);
+}
+
+/** Where the head may go for held keys: their records are stored again before another instance may cut them. */
+async function heldSeqs(
+  broker: Broker,
+  runners: readonly Runner[],
+  early: Date,
+): Promise<readonly number[]> {
+  if (!runners.some((runner) => runner.holdsKeys)) return [];
+  const above = await firstSeqSince(broker, broker.home, early);
+  return await Promise.all(runners.map((runner) => runner.keepHeld(above)));
 }
 
 /** Floors of the handlers that run here, by their ledger's subject: they hold back however long they are silent. */

@@ -28,6 +28,9 @@ import { startTrial } from "./crashes/trial.ts";
 import type { Entries, OpenEntries } from "./entries.ts";
 import type { HandlerState } from "./facts.ts";
 import type { Surroundings } from "./handle.ts";
+import { createHeldKeys } from "./held/keys.ts";
+import { loadHeld } from "./held/load.ts";
+import { policyOf } from "./held/states.ts";
 import type { Identities } from "./identities/identities.ts";
 import { createFloor } from "./ledger/floor.ts";
 import { holderOf } from "./ledger/holder.ts";
@@ -75,6 +78,9 @@ export interface Runner {
   raiseFloor(to: number): Promise<number>;
   /** All positions up to here are completed and stored; 0 while not running. */
   readonly floor: number;
+  readonly holdsKeys: boolean;
+  /** Stores again what its held keys need below a position; the sequence below which none needs anything. */
+  keepHeld(above: number): Promise<number>;
   /** Lets what is under way finish and consumes no more. */
   stop(): Promise<void>;
 }
@@ -144,6 +150,14 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       floor,
     );
     const scope = makeScope(ledger, entries);
+    const loaded = await loadHeld({
+      broker,
+      place,
+      handler: handler.name,
+      ledgerSeq: input.seq,
+      policy: policyOf(handler.declaration.options),
+    });
+    if (loaded !== undefined) scope.held = createHeldKeys(scope, loaded);
     const breaks = (code: string, why: string) => {
       troubles.say(code, `${handler.name}: ${why}. It takes over again`);
       ended.resolve("again");
@@ -166,6 +180,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       closing.push(read.stop);
       void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));
       const after = trial?.over ?? Promise.resolve();
+      void after.then(() => scope.held?.goOn());
       const due = startDue({ scope, floor: () => ledger.input.floor, session, after });
       closing.push(due.stop, due.end);
       const received = () => session.received + (trial?.held ?? 0);
@@ -276,7 +291,9 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   // Another filter changes what is delivered: the consumer is taken over anew, from the same position.
   async function follow(before: Handler): Promise<void> {
     if (life.state !== "running" || before === handler) return;
-    if (filterOf(before) !== filterOf(handler)) life.end("swap");
+    const orders = (of: Handler) => of.declaration.options.ordered === true;
+    if (filterOf(before) !== filterOf(handler) || orders(before) !== orders(handler))
+      life.end("swap");
     // Metadata only: the next start writes it again.
     else await ensureConsumer(broker.jsm, home, configOf(handler, parts)).catch(() => undefined);
   }
@@ -328,6 +345,13 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       await Promise.race([scope.committer.settled(), pauseAside(raiseMs)]);
       const { input, lastSeq } = scope.ledger;
       return Math.max(input.floor, place.stream === home ? Math.min(to, lastSeq - 1) : to);
+    },
+    get holdsKeys() {
+      return life.state === "running" && (life.scope.held?.size ?? 0) > 0;
+    },
+    async keepHeld(above) {
+      if (life.state !== "running") return above;
+      return (await life.scope.held?.keepAbove(above)) ?? above;
     },
     get floor() {
       return life.state === "running" ? life.scope.ledger.input.floor : 0;

@@ -1,7 +1,7 @@
-// What the stages of one handler share while one instance runs it. Types only.
+// What the stages of one handler share while one instance runs it.
 import type { Handler } from "../authoring/index.ts";
-import type { Broker } from "../broker/index.ts";
-import type { CloudEvent, Position } from "../events/index.ts";
+import type { BatchMessage, Broker } from "../broker/index.ts";
+import type { CloudEvent, Position, Token } from "../events/index.ts";
 import type { Committer } from "./commit.ts";
 import type { Gate } from "./crashes/gate.ts";
 import type { Predecessor } from "./crashes/suspects.ts";
@@ -9,6 +9,7 @@ import type { Entries } from "./entries.ts";
 import type { Surroundings } from "./handle.ts";
 import type { Standing } from "./ledger/counts.ts";
 import type { Ledger } from "./ledger/ledger.ts";
+import type { Verdict } from "./outcome.ts";
 import type { Attempt, ErrorFacts, Original } from "./retry/parcel.ts";
 
 /** Defaults of handlers that declare nothing else. */
@@ -42,6 +43,8 @@ export interface Scope {
   readonly committer: Committer;
   /** A projection's entries; absent for a reaction. */
   readonly entries?: Entries;
+  /** Keys that wait for one of their events; absent where the handler asks for no order and left none. */
+  held?: HeldKeys;
   /** The version that the next event meets. */
   handler(): Handler;
   /** Makes the runtime's streams where they are gone. */
@@ -50,6 +53,37 @@ export interface Scope {
   explain(thrown: unknown): ErrorFacts;
   /** False once the session is over: results that come later change nothing. */
   alive(): boolean;
+}
+
+/** The keys of one handler that one of their events holds, while one instance runs it. */
+export interface HeldKeys {
+  /** An event's way into the lane of its key, where it runs, or is parked behind the event that holds the key. */
+  enter(job: EventJob): void;
+  /** Opens the lanes. */
+  begin(session: HeldSession): void;
+  /** What was held when the session began and is not any more goes on; not before the suspects of a crash were tried. */
+  goOn(): void;
+  /** What a verdict makes of its key: done in memory, and as a message for the verdict's own unit. */
+  settle(job: Job, verdict: Verdict): BatchMessage | undefined;
+  /** Lets a key go that this event holds; resolves once that is stored, or needs not be. */
+  release(lane: Token, by: Position): Promise<void>;
+  /** Stores again what stands below a sequence of the home stream. The sequence below which nothing is needed. */
+  keepAbove(seq: number): Promise<number>;
+  /** Keys that are held, or go on. */
+  readonly size: number;
+  /** What waits or runs in the lanes. */
+  readonly occupied: number;
+  /** Starts nothing any more; what runs finishes. */
+  stop(): void;
+}
+
+/** What the lanes of an ordered handler need of their session. */
+export interface HeldSession {
+  readonly laneWidth: number;
+  /** Nothing waits or runs in the lanes any more. */
+  left(): void;
+  /** Work under way outside of lanes. */
+  outside(work: Promise<void>): void;
 }
 
 /** One event on its way through a handler. */
@@ -80,4 +114,8 @@ export interface Job {
 /** A job whose message is an event. */
 export interface EventJob extends Job {
   readonly event: CloudEvent;
+}
+
+export function hasEvent(job: Job): job is EventJob {
+  return job.event !== undefined;
 }

@@ -16,7 +16,7 @@ import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
 import type { DeadReason } from "./outcome.ts";
 import { createQueue } from "./queue.ts";
-import type { EventJob, Job, Scope } from "./scope.ts";
+import { type EventJob, hasEvent, type Job, type Scope } from "./scope.ts";
 
 /** Handlers of one declaration that run side by side at most. */
 const laneWidth = 256;
@@ -69,6 +69,8 @@ export function startSession(parts: SessionParts): Session {
   const unlisten = identities.onProgress(release);
   const progress = setInterval(recordProgress, progressMs);
   const touch = setInterval(() => floor.oldest()?.working(), touchEveryMs(scope));
+
+  scope.held?.begin({ laneWidth, left: wakeFinishers, outside });
 
   function take(message: JsMsg): void {
     if (!scope.alive()) return;
@@ -144,6 +146,10 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function intoLane(job: EventJob): void {
+    if (scope.held !== undefined) {
+      scope.held.enter(job);
+      return;
+    }
     const { event } = job;
     const handler = scope.handler();
     const broken = contractError(handler, event);
@@ -207,6 +213,7 @@ export function startSession(parts: SessionParts): Session {
   function wakeFinishers(): void {
     if (finishers.length === 0) return;
     if (waiting.size > 0 || lanes.occupied > 0 || outsiders > 0) return;
+    if ((scope.held?.occupied ?? 0) > 0) return;
     const waiters = finishers;
     finishers = [];
     for (const wake of waiters) wake();
@@ -246,6 +253,7 @@ export function startSession(parts: SessionParts): Session {
       if (scope.alive()) reached?.ack();
     },
     finished() {
+      scope.held?.stop();
       waiting.clear();
       lanes.clear();
       return untilNothingRuns();
@@ -254,6 +262,7 @@ export function startSession(parts: SessionParts): Session {
       clearInterval(progress);
       clearInterval(touch);
       unlisten();
+      scope.held?.stop();
       waiting.clear();
       lanes.clear();
       wakeFinishers();
@@ -265,10 +274,6 @@ export function startSession(parts: SessionParts): Session {
       return received;
     },
   };
-}
-
-function hasEvent(job: Job): job is EventJob {
-  return job.event !== undefined;
 }
 
 function touchEveryMs(scope: Scope): number {

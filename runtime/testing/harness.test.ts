@@ -178,3 +178,55 @@ test("a chain without an end, no handlers, and two of one name are errors that s
   assert.throws(() => harness({ Arrived }), /no reaction and no projection/);
   assert.throws(() => harness({ greet }, { greet: count }), /two handlers are called greet/);
 });
+
+const named = (...names: string[]) => names.map((name) => ({ name }));
+
+test("a failing event of an ordered handler holds back its key, and no other, until it succeeds", async () => {
+  const options = { emits: [Greeted], ordered: true } as const;
+  const once = on(Arrived, options, (e, ctx) => {
+    if (e.data.name === "Ada" && ctx.attempt === 1) throw new Error("not yet");
+    ctx.emit(Greeted, e.data);
+  });
+  const t = harness({ once });
+  for (const name of ["Ada", "Bob", "Cleo"]) {
+    await t.publish(Arrived, { name }, { key: name === "Cleo" ? "back" : "front" });
+  }
+  assert.deepEqual(
+    t.emitted(Greeted).map((e) => e.data),
+    named("Cleo"),
+  );
+  assert.deepEqual(kinds(t), ["once retry", "once handled"]);
+  await t.settle();
+  assert.deepEqual(
+    t.emitted(Greeted).map((e) => e.data),
+    named("Cleo", "Ada", "Bob"),
+  );
+});
+
+test("a dead letter lets the key of an ordered handler go on, or holds it where that is asked for", async () => {
+  for (const [onDead, after] of [
+    ["continue", ["Bob"]],
+    ["hold", []],
+  ] as const) {
+    const never = on(Arrived, { emits: [Greeted], ordered: true, onDead }, (e, ctx) => {
+      if (e.data.name === "Ada") throw new Permanent("never");
+      ctx.emit(Greeted, e.data);
+    });
+    const t = harness({ never });
+    for (const name of ["Ada", "Bob"]) await t.publish(Arrived, { name }, { key: "front" });
+    await t.settle();
+    assert.deepEqual(
+      t.emitted(Greeted).map((e) => e.data),
+      named(...after),
+    );
+  }
+});
+
+test("onDead without ordered, and what is neither, cannot be declared", () => {
+  for (const options of [{ onDead: "hold" }, { ordered: false, onDead: "hold" }]) {
+    assert.throws(() => on(Arrived, options as never, () => {}), /ordered: true/);
+  }
+  assert.throws(() => on(Arrived, { ordered: "yes" } as never, () => {}), /true or false/);
+  const wrong = { ordered: true, onDead: "stop" } as never;
+  assert.throws(() => on(Arrived, wrong, () => {}), /"continue" or "hold"/);
+});

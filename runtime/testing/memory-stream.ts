@@ -1,6 +1,7 @@
 // The stream in memory behind a harness: its log, its entries, its clock, and the loop that runs handlers over them.
 // M1 An event is handled to the end before the next one: an order that the runtime keeps for each key only.
-// M2 What an attempt emits is stored when it has returned, all of it or nothing.
+// M2 An ordered handler's event that waits for a retry holds its key: the later ones of it wait for `settle` too.
+// M3 What an attempt emits is stored when it has returned, all of it or nothing.
 import type { AnyProjection, EventOf, EventType, Handler, StateOf } from "../authoring/index.ts";
 import { type CloudEvent, EddyError } from "../events/index.ts";
 import type { Surroundings } from "../pipeline/handle.ts";
@@ -15,6 +16,7 @@ import {
 } from "./attempt.ts";
 import type { Harness, LoggedLine, Observed, PublishOptions } from "./contract.ts";
 import { memoryEntries } from "./memory-entries.ts";
+import { MemoryLanes } from "./memory-lanes.ts";
 import { type Message, toEvent, toMessage } from "./message.ts";
 
 interface Stored {
@@ -52,6 +54,7 @@ export class MemoryStream implements Harness {
     readEntry: async (projection, key) => this.#read(projection, key),
     stopping: { over: false, cuts: new Set() },
   };
+  readonly #lanes = new MemoryLanes<Stored>();
   #waiting: Waiting[] = [];
   #nowMs = Date.now();
 
@@ -133,7 +136,19 @@ export class MemoryStream implements Harness {
     }
   }
 
+  /** One attempt, and what was parked behind the event where its key goes on. */
   async #attempt(handler: Handler, stored: Stored, attempt: number) {
+    const lane = stored.firstSeq === 0 ? this.#lanes.of(handler, stored.event) : undefined;
+    if (attempt === 1 && lane?.park(stored)) return;
+    const verdict = await this.#conclude(handler, stored, attempt);
+    if (lane === undefined) return;
+    lane.settle(stored, attempt, verdict);
+    for (let next = lane.next(); next !== undefined; next = lane.next()) {
+      lane.settle(next, 1, await this.#conclude(handler, next, 1));
+    }
+  }
+
+  async #conclude(handler: Handler, stored: Stored, attempt: number): Promise<Verdict> {
     const { firstSeq, message, seq } = stored;
     const position = { stream: "EVENTS", seq };
     const job: Job = { handler, event: toEvent(message), position, attempt };
@@ -143,6 +158,7 @@ export class MemoryStream implements Harness {
     if (verdict.kind === "retry") {
       this.#waiting.push({ due: verdict.due, handler, stored, attempt: attempt + 1 });
     }
+    return verdict;
   }
 
   async #run(job: Job, { storedMs }: Stored): Promise<Verdict> {

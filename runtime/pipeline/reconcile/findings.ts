@@ -3,6 +3,7 @@
 // the stream, or cannot be known, is a note and no finding.
 import type { LetterReason } from "../outcome.ts";
 import type { Account } from "./account.ts";
+import { parkedAttempt } from "./standings.ts";
 import type { Tallied } from "./tally.ts";
 
 export interface Finding {
@@ -18,7 +19,7 @@ export interface Finding {
 
 /** What was read beside the log. */
 export interface Beside {
-  /** `<seq>.<attempt>` of what waits on a backoff subject or has come due. */
+  /** `<seq>.<attempt>` of what waits on a backoff subject, has come due, or is parked. */
   readonly retries: ReadonlySet<string>;
   /** Letters by position. */
   readonly letters: ReadonlyMap<number, LetterReason>;
@@ -70,7 +71,10 @@ function retries({ standings }: Account, beside: Beside): Finding[] {
       kind: "missing",
       what: "retry",
       seq,
-      text: `waits for attempt ${attempt}, but neither its schedule nor a due message is there`,
+      text:
+        attempt === parkedAttempt
+          ? "is parked behind another event of its key, but it is not there"
+          : `waits for attempt ${attempt}, but neither its schedule nor a due message is there`,
     }));
 }
 

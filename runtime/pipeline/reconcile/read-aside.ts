@@ -8,12 +8,14 @@ import {
   streamInfo,
 } from "../../broker/index.ts";
 import { natsSubject, token } from "../../events/index.ts";
+import { listParked } from "../held/parking.ts";
 import { decodeRecord, type LedgerRecord } from "../ledger/record.ts";
 import type { LetterReason } from "../outcome.ts";
 import { dueSubject } from "../retry/backoff.ts";
 import { decodeParcel } from "../retry/parcel.ts";
 import { decodeStanding, readStanding, type Standing } from "../retry/standing.ts";
 import { standingPlace } from "./read-home.ts";
+import { awaited, parkedAttempt } from "./standings.ts";
 import type { Subject } from "./subjects.ts";
 
 export interface Bucket {
@@ -37,7 +39,7 @@ export async function readBucket(broker: Broker, subject: Subject, home: string)
     await readAll(broker, stream, `${ledger}.>`, ({ subject: at, data }) => {
       beside++;
       const place = standingPlace(at);
-      if (place?.stream === home)
+      if (place?.stream === home && place.ledger === ledger)
         standings.push({ seq: place.seq, standing: decodeStanding(data) });
     });
     const after = await readMessage(broker.nc, stream, { last_by_subj: ledger });
@@ -47,7 +49,7 @@ export async function readBucket(broker: Broker, subject: Subject, home: string)
   }
 }
 
-/** `<seq>.<attempt>` of all that waits for an attempt of its own, on a backoff subject or due. */
+/** `<seq>.<attempt>` of all that waits: on a backoff subject, due, or parked. */
 export async function readRetries(broker: Broker, { name }: Subject): Promise<Set<string>> {
   const found = new Set<string>();
   const home = token(broker.home);
@@ -56,6 +58,9 @@ export async function readRetries(broker: Broker, { name }: Subject): Promise<Se
   for (const subject of Object.keys(info?.state.subjects ?? {}))
     found.add(subject.slice(root.length + 1));
   if (info === undefined) return found;
+  for (const positions of (await listParked(broker, name)).values()) {
+    for (const { seq } of positions) found.add(`${seq}.${parkedAttempt}`);
+  }
   await readAll(broker, retryStream, dueSubject(broker.app, name), ({ data }) => {
     const parcel = decodeParcel(data);
     if (parcel === undefined || parcel.letter !== undefined) return;
@@ -88,11 +93,13 @@ export async function isStillMissing(
 ): Promise<boolean> {
   const position = { stream: broker.home, seq };
   const before = await readStanding(broker.nc, subject.place, position);
-  if (before === undefined || before.kind !== (what === "retry" ? "waiting" : "dead")) return false;
+  if (before === undefined) return false;
+  const attempt = awaited(before);
+  if (what === "retry" ? attempt === undefined : before.kind !== "dead") return false;
   const present =
-    before.kind === "waiting"
-      ? (await readRetries(broker, subject)).has(`${seq}.${before.attempt}`)
-      : (await readReasons(broker, subject)).has(seq);
+    attempt === undefined
+      ? (await readReasons(broker, subject)).has(seq)
+      : (await readRetries(broker, subject)).has(`${seq}.${attempt}`);
   if (present) return false;
   const after = await readStanding(broker.nc, subject.place, position);
   return JSON.stringify(after) === JSON.stringify(before);

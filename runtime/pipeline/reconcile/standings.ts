@@ -5,10 +5,19 @@ import type { Standing } from "../retry/standing.ts";
 export interface Standings {
   /** The latest standing of a position. */
   set(seq: number, standing: Standing): void;
-  /** The attempt that each waits for, by position. */
+  /** The attempt that each waits for, by position; `parkedAttempt` where it lies behind the event that holds its key. */
   readonly waiting: ReadonlyMap<number, number>;
   readonly dead: ReadonlySet<number>;
   readonly discarded: ReadonlySet<number>;
+}
+
+/** No attempt has this number: what is parked waits for another event. */
+export const parkedAttempt = 0;
+
+/** The attempt that an event of this standing waits for; undefined where it waits for none. */
+export function awaited(standing: Standing): number | undefined {
+  if (standing.kind === "waiting") return standing.attempt;
+  return standing.kind === "parked" ? parkedAttempt : undefined;
 }
 
 export function createStandings(): Standings {
@@ -20,7 +29,8 @@ export function createStandings(): Standings {
       waiting.delete(seq);
       dead.delete(seq);
       discarded.delete(seq);
-      if (standing.kind === "waiting") waiting.set(seq, standing.attempt);
+      const attempt = awaited(standing);
+      if (attempt !== undefined) waiting.set(seq, attempt);
       else if (standing.kind === "dead") dead.add(seq);
       else if (standing.kind === "discarded") discarded.add(seq);
     },

@@ -16,6 +16,7 @@ import {
 import { decodeMessage, describeThrown, EddyError, parseHeaderBlock } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
 import { createAgain } from "../crashes/again.ts";
+import { decodeRelease, type Release } from "../held/release.ts";
 import { consumerName } from "../ledger/place.ts";
 import type { Job, Scope } from "../scope.ts";
 import type { Session } from "../session.ts";
@@ -109,6 +110,8 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
   async function receive(message: JsMsg): Promise<void> {
     const parcel = decodeParcel(message.data);
     if (parcel === undefined) {
+      const release = decodeRelease(message.data);
+      if (release !== undefined) return await letGo(message, release);
       const text = `${message.subject} (${retryStream} ${message.seq}) holds no event of ours; it is dropped`;
       say("trouble", text, "EDDY_DUE_UNREADABLE");
       return message.ack();
@@ -122,6 +125,15 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
       inFlight.delete(seq);
       throw error;
     }
+  }
+
+  // An operator lets a key go. Where the event that is named does not hold it any more, nothing changes.
+  async function letGo(message: JsMsg, { lane, by }: Release): Promise<void> {
+    if (stopped) return later(message);
+    await scope.held?.release(lane, by);
+    if (!scope.alive()) return;
+    await removeMessage(broker.nc, retryStream, message.seq);
+    message.ack();
   }
 
   async function handOn(message: JsMsg, parcel: Parcel): Promise<void> {
@@ -205,7 +217,8 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
   };
 }
 
-function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job {
+/** A stored event as a job that comes back. */
+export function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job {
   const { original } = parcel;
   const fields = original.headers === undefined ? undefined : parseHeaderBlock(original.headers);
   const decoded = decodeMessage(fields, original.data);
@@ -225,7 +238,7 @@ function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job {
   };
 }
 
-function uncertain(parcel: Parcel): EddyError {
+export function uncertain(parcel: Parcel): EddyError {
   return new EddyError(
     "EDDY_RETRY_UNCERTAIN",
     `the event waited for attempt ${parcel.next} for longer than home.retention, so the record that tells whether it ` +
@@ -233,7 +246,7 @@ function uncertain(parcel: Parcel): EddyError {
   );
 }
 
-function gone({ original: { position } }: Parcel): EddyError {
+export function gone({ original: { position } }: Parcel): EddyError {
   return new EddyError(
     "EDDY_PARCEL_INCOMPLETE",
     `the data that was stored beside the waiting event is gone from ${retryStream}. ` +

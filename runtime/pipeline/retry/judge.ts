@@ -23,6 +23,8 @@ export function judge(o: Return): Judgement {
   if (parcel.letter !== undefined && !o.letterThere) return "stale";
   if (standing !== undefined) {
     if (parcel.letter !== undefined) return standing.kind === "dead" ? "run" : "stale";
+    // Its first attempt failed just now, or in the moment before a crash; what comes of that is not stored yet.
+    if (standing.kind === "parked") return "later";
     return standing.kind === "waiting" && standing.attempt === parcel.next ? "run" : "stale";
   }
   if (!o.passed) return "later"; // its first attempt is still under way, here or after a crash

@@ -3,7 +3,8 @@
 // L3 A letter goes when its event has another standing: handled by a replay, waiting again, or discarded. It goes by
 // its sequence: a letter that replaced it in the meantime stays.
 import { type Broker, deadStream, readAll, readMessage, streamInfo } from "../../broker/index.ts";
-import { natsSubject, parseHeaderBlock, token } from "../../events/index.ts";
+import { natsSubject, type Position, parseHeaderBlock, token } from "../../events/index.ts";
+import { releaseHeldBy } from "../held/release.ts";
 import { placeNamed } from "../ledger/place.ts";
 import type { LetterReason } from "../outcome.ts";
 import { giveBack } from "./backoff.ts";
@@ -44,9 +45,22 @@ export interface Letter {
   readonly data: Uint8Array;
 }
 
-function letterSubject(app: string, parcel: Parcel): string {
-  const { stream, seq } = parcel.original.position;
-  return `${natsSubject("dead", token(app), token(parcel.handler), token(stream))}.${seq}`;
+function letterSubject(app: string, { handler, original }: Parcel): string {
+  return subjectAt(app, handler, original.position);
+}
+
+function subjectAt(app: string, handler: string, { stream, seq }: Position): string {
+  return `${natsSubject("dead", token(app), token(handler), token(stream))}.${seq}`;
+}
+
+/** The number of the letter of an event, where there is one. */
+export async function letterOf(
+  broker: Broker,
+  handler: string,
+  position: Position,
+): Promise<number | undefined> {
+  const subject = subjectAt(broker.app, handler, position);
+  return (await readMessage(broker.nc, deadStream, { last_by_subj: subject }))?.seq;
 }
 
 /** Stores a letter, replacing an earlier one of the same event and handler. */
@@ -94,10 +108,13 @@ export async function replayLetter(broker: Broker, letter: number): Promise<"giv
   return "given back";
 }
 
-/** Removes a letter for good; its event stays counted as dead, or as expired. */
+/** Removes a letter for good; its event stays counted as dead, or as expired. A key that it holds is let go, and that
+ * is said first: nothing but the letter shows why a key is held. */
 export async function discardLetter(broker: Broker, letter: number): Promise<"discarded" | "gone"> {
   const parcel = await openLetter(broker, letter);
   if (parcel === undefined) return "gone";
+  const key = parcel.death?.event?.key;
+  if (key !== undefined) await releaseHeldBy(broker, parcel.handler, key, parcel.original.position);
   await removeLetter(broker, parcel, letter);
   const { handler, original } = parcel;
   const places = (["reaction", "projection"] as const).map((kind) =>

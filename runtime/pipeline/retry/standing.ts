@@ -10,6 +10,8 @@ import { type Place, standingSubject } from "../ledger/place.ts";
 export type Standing =
   /** Waits for this attempt. */
   | { readonly kind: "waiting"; readonly attempt: number; readonly started?: Started }
+  /** Lies behind the event that holds its key, and has no outcome of an attempt. */
+  | { readonly kind: "parked"; readonly started?: Started }
   /** Has a letter: it is dead, or has expired and is kept. */
   | { readonly kind: "dead"; readonly started?: Started }
   /** Its letter was discarded by an operator. */
@@ -54,7 +56,7 @@ export function decodeStanding(bytes: Uint8Array): Standing {
   const [kind, attempt, instance, deaths = 0] = unpackr.unpack(bytes) as Wire;
   const started = instance === undefined ? {} : { started: { instance, deaths } };
   if (kind === "waiting") return { kind, attempt, ...started };
-  return kind === "dead" ? { kind, ...started } : { kind };
+  return kind === "dead" || kind === "parked" ? { kind, ...started } : { kind };
 }
 
 type Wire = [kind: Standing["kind"], attempt: number, instance?: string, deaths?: number];
@@ -68,7 +70,7 @@ function wireOf(standing: Standing): Wire {
 
 /** Who ran it last, where that was said. */
 export function startedOf(standing: Standing | undefined): Started | undefined {
-  return standing?.kind === "waiting" || standing?.kind === "dead" ? standing.started : undefined;
+  return standing !== undefined && "started" in standing ? standing.started : undefined;
 }
 
 /** Notes that the letter of a dead event was discarded, unless the event has another standing by now. */

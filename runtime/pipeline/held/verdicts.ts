@@ -1,0 +1,123 @@
+// What verdicts and operators make of held keys: decided in memory at once, and stored with what caused it.
+// V1 A change of a key is in the unit of the verdict that causes it: a crash sees both or none.
+// V2 A key that goes on is free at once where nothing was parked of it, else once its drain has found nothing left.
+import type { BatchMessage } from "../../broker/index.ts";
+import { keyOf, type Position, type Token, token } from "../../events/index.ts";
+import { entryKey } from "../fold.ts";
+import type { Verdict } from "../outcome.ts";
+import type { Job, Scope } from "../scope.ts";
+import { heldMessage } from "./records.ts";
+import { afterVerdict, type Ended, type Held, type Holder, policyOf, type Role } from "./states.ts";
+import type { HeldKey, HeldTable } from "./table.ts";
+
+export interface HeldVerdicts {
+  /** A message for the verdict's own unit. */
+  settle(job: Job, verdict: Verdict): BatchMessage | undefined;
+  /** Lets a key go that this event holds; resolves once that is stored, or needs not be. */
+  release(lane: Token, by: Position): Promise<void>;
+  /** Nothing is parked of the key, and nothing can be: called in its lane. */
+  free(lane: Token): void;
+}
+
+export function createVerdicts(
+  scope: Scope,
+  table: HeldTable,
+  startDrain: (lane: Token) => void,
+): HeldVerdicts {
+  const { ledger, committer } = scope;
+  const { place } = ledger;
+
+  function settle(job: Job, verdict: Verdict): BatchMessage | undefined {
+    const ended = endedOf(job, verdict);
+    if (job.from === "new" && ended.kind === "over") return undefined; // most events end here
+    const { position } = job;
+    const holding = table.heldBy(position);
+    const key = keyFor(scope, job, verdict);
+    const lane = holding ?? table.running.get(position.seq) ?? token(key);
+    const known = table.get(lane);
+    const role = holding === undefined ? roleOf(job, known) : "holder";
+    const by = holderOf(job, role, known);
+    if (role === "first" && key === "") return undefined;
+    const change = afterVerdict(role, ended, by, policyOf(scope.handler().declaration.options));
+    if (change.kind === "as it was") return undefined;
+    if (change.kind === "goes on") return goOn(lane);
+    const { seq } = by.position;
+    const fresh = { key, parked: false, sinceMs: Date.now(), fromSeq: seq };
+    return become(lane, { ...(known ?? fresh), held: change });
+  }
+
+  function roleOf(job: Job, known: HeldKey | undefined): Role {
+    const runs = table.running.has(job.position.seq);
+    if (runs && known?.held.kind === "draining") return "follower";
+    return job.from === "new" && known === undefined ? "first" : "passed";
+  }
+
+  function goOn(lane: Token): BatchMessage | undefined {
+    const known = table.get(lane);
+    if (known === undefined) return undefined;
+    if (!known.parked) return forget(lane, known);
+    const message = become(lane, { ...known, held: { kind: "draining" } });
+    startDrain(lane);
+    return message;
+  }
+
+  function become(lane: Token, next: HeldKey): BatchMessage {
+    table.set(lane, next);
+    report(next, next.held.kind);
+    return heldMessage(place, lane, next);
+  }
+
+  function forget(lane: Token, known: HeldKey): BatchMessage {
+    table.forget(lane);
+    report(known, "free");
+    return heldMessage(place, lane, { ...known, held: { kind: "free" } });
+  }
+
+  function record(message: BatchMessage | undefined): void {
+    if (message === undefined) return;
+    const none = { slot: undefined, move: undefined };
+    committer.submit({ ledger, ...none, messages: [message], onStored() {}, onRefused() {} });
+  }
+
+  function report({ key, held }: HeldKey, state: Held["kind"] | "free"): void {
+    const by = "by" in held && state !== "free" ? { position: held.by.position } : {};
+    scope.around.report({ kind: "key", handler: scope.handler().name, key, state, ...by });
+  }
+
+  return {
+    settle,
+    async release(lane, by) {
+      if (table.heldBy(by) === lane) record(goOn(lane));
+      await committer.settled();
+    },
+    free(lane) {
+      const known = table.get(lane);
+      if (known !== undefined) record(forget(lane, known));
+    },
+  };
+}
+
+// What ended the process too often comes to no lane of its own; all else has its key, or can have none.
+function keyFor(scope: Scope, { key, event }: Job, verdict: Verdict): string {
+  if (key !== "" || event === undefined) return key;
+  if (verdict.kind !== "dead" || verdict.reason !== "crash") return "";
+  const { declaration } = scope.handler();
+  try {
+    return declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
+  } catch {
+    return "";
+  }
+}
+
+// What comes back may not decode any more; the record knows what the event was called.
+function holderOf({ position, event }: Job, role: Role, known: HeldKey | undefined): Holder {
+  if (role === "holder" && known !== undefined && "by" in known.held) return known.held.by;
+  return { position, source: event?.source ?? "", id: event?.id ?? "" };
+}
+
+function endedOf(job: Job, verdict: Verdict): Ended {
+  if (verdict.kind === "retry") {
+    return { kind: "retry", attempt: job.attempt + 1, dueMs: verdict.due.getTime() };
+  }
+  return { kind: verdict.kind === "dead" ? "dead" : "over" };
+}
