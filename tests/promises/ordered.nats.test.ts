@@ -64,6 +64,7 @@ test("P1 P2 P3: killed again and again while keys are held, every event has one 
   assertOrderPerSubject(effects);
   await eventually(async () => (await countMessages(world.nc, ">", "RETRY")) === 0);
   assert.deepEqual(await eddyJson(world.nats, "lanes"), []);
+  assert.equal((await runEddy(["reconcile"], { EDDY_NATS_SERVERS: world.nats.url })).code, 0);
   assert.ok(!last.output().includes('"level":"error"'), last.output());
 });
 
