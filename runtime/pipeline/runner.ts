@@ -180,6 +180,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       closing.push(read.stop);
       void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));
       const after = trial?.over ?? Promise.resolve();
+      void after.then(() => scope.held?.goOn());
       const due = startDue({ scope, floor: () => ledger.input.floor, session, after });
       closing.push(due.stop, due.end);
       const received = () => session.received + (trial?.held ?? 0);

@@ -59,8 +59,10 @@ export interface Scope {
 export interface HeldKeys {
   /** An event's way into the lane of its key, where it runs, or is parked behind the event that holds the key. */
   enter(job: EventJob): void;
-  /** Opens the lanes; what was held when the session began goes on. */
+  /** Opens the lanes. */
   begin(session: HeldSession): void;
+  /** What was held when the session began and is not any more goes on; not before the suspects of a crash were tried. */
+  goOn(): void;
   /** What a verdict makes of its key: done in memory, and as a message for the verdict's own unit. */
   settle(job: Job, verdict: Verdict): BatchMessage | undefined;
   /** Lets a key go that this event holds; resolves once that is stored, or needs not be. */

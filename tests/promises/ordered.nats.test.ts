@@ -10,6 +10,7 @@ import {
   countMessages,
   ofType,
 } from "../support/log.ts";
+import { supervise } from "../support/supervisor.ts";
 import { countsOf, startWorld } from "../support/world.ts";
 
 const declarations = `
@@ -116,4 +117,36 @@ export const relay = on(Placed, { emits: [Noted], start: "first", ordered: true,
     numbers.toSorted((a, b) => a - b),
     [2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
   );
+});
+
+test("P3 P4: a parked event that ends the process is found, becomes a dead letter, and what is behind it follows", async () => {
+  const relay = `${declarations}
+export const relay = on(Placed, { emits: [Noted], start: "first", ordered: true, retry: ["1s"] }, ({ data }, ctx) => {
+  if (data.n === 0 && ctx.attempt === 1) throw new Error("not yet");
+  if (data.n === 3) process.exit(1);
+  ctx.emit(Noted, { n: data.n });
+});`;
+  await using world = await startWorld({ "relay.ts": relay });
+  await using life = await supervise(world);
+  await world.produce(placed(0, 6).map((event) => ({ ...event, subject: "order" })));
+  const letters = await eventually(
+    async () => {
+      const found = await eddyJson<{ id: string; reason: string }[]>(world.nats, "dead", "list");
+      if (found.length === 0) throw new Error(`no letter after ${life.deaths} deaths`);
+      return found;
+    },
+    { timeoutMs: 90_000, what: "that the event becomes a dead letter" },
+  );
+  assert.deepEqual(
+    letters.map(({ id, reason }) => [id, reason]),
+    [["e3", "crash"]],
+  );
+  assert.equal(life.deaths, 3);
+  assert.deepEqual(countsOf(await world.settled(), "relay.relay"), [6, 5, 0, 1]);
+  const effects = ofType(await world.log(), "com.acme.order.noted");
+  assert.deepEqual(
+    effects.map(({ data }) => Reflect.get(Object(data), "n")),
+    [0, 1, 2, 4, 5],
+  );
+  assert.deepEqual(await eddyJson(world.nats, "lanes"), []);
 });

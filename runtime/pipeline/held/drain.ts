@@ -2,12 +2,15 @@
 // D1 A key has one drain. D2 It finds out that nothing is left in the key's lane, so that nothing is being parked then.
 // D3 What it runs is not run again before the outcome of that is stored: by then its standing says so.
 // D4 It leaves the lane now and then, so that what came meanwhile is parked and does not hold up the floor.
+// D5 What runs is marked before, some at a time; what was marked when the process died runs alone from then on.
 import { keyOf, type Position, type Token, untoken } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
 import { contractError } from "../contract.ts";
-import { createAgain } from "../crashes/again.ts";
+import { crashError } from "../crashes/letter.ts";
+import { storeFenced } from "../crashes/note.ts";
 import { gone, makeJob, uncertain } from "../retry/due.ts";
-import { type EventJob, hasEvent, type Job, type Scope } from "../scope.ts";
+import { standingMessage } from "../retry/standing.ts";
+import { hasEvent, type Job, type Scope } from "../scope.ts";
 import { type Found, findSome, listNow } from "./next-parked.ts";
 import { dropParked } from "./parking.ts";
 import type { Attempt, Turn } from "./queues.ts";
@@ -27,13 +30,13 @@ interface Drain {
   listed: boolean;
   positions: Position[]; // listed, not read yet
   found: Found[]; // read, not run yet
+  marked: number; // that many of them, the first ones
 }
 
 const turnMs = 100;
 
 export function createDrains({ scope, table, enter, attempt, free }: DrainParts) {
   const active = new Map<Token, Drain>();
-  const again = createAgain(scope);
   let stopped = false;
 
   function start(lane: Token): void {
@@ -67,7 +70,7 @@ export function createDrains({ scope, table, enter, attempt, free }: DrainParts)
     while (goesOn(lane) && performance.now() < endMs) {
       if (drain.found.length === 0) await read(lane, drain);
       const found = drain.found.shift();
-      if (found !== undefined && goesOn(lane)) await run(lane, found);
+      if (found !== undefined && goesOn(lane)) await run(lane, drain, found);
     }
   }
 
@@ -86,7 +89,26 @@ export function createDrains({ scope, table, enter, attempt, free }: DrainParts)
     drain.found = await findSome(scope, lane, drain.positions);
   }
 
-  async function run(lane: Token, found: Found): Promise<void> {
+  async function run(lane: Token, drain: Drain, found: Found): Promise<void> {
+    if (found.judgement === "uncertain") return await conclude(lane, found);
+    const { deathsMax, gate } = scope.crashes;
+    if (found.deaths === 0) {
+      if (drain.marked === 0) drain.marked = await mark(scope, withFollowers(found, drain.found));
+      if (drain.marked-- > 0) await conclude(lane, found);
+      return;
+    }
+    if (found.deaths >= deathsMax) return await conclude(lane, found);
+    const leave = await gate.enter(true);
+    try {
+      if (!goesOn(lane) || (await mark(scope, [found])) === 0) return;
+      await conclude(lane, found);
+      await scope.committer.settled();
+    } finally {
+      leave();
+    }
+  }
+
+  async function conclude(lane: Token, found: Found): Promise<void> {
     const { seq } = found.parcel.original.position;
     table.running.set(seq, lane);
     const job = makeJob(found.whole ?? found.parcel, scope, () => {
@@ -94,44 +116,35 @@ export function createDrains({ scope, table, enter, attempt, free }: DrainParts)
       dropParked(scope.broker, scope.handler().name, lane, found).catch(() => {}); // a later drain finds it done
     });
     job.key = keyIn(scope, lane, job);
-    await conclude(scope, job, found, runOnce);
-  }
-
-  // What ends the process is found out here as well.
-  async function runOnce(job: EventJob, { standing }: Found): Promise<void> {
-    let over: Promise<void> | undefined;
-    const run = (marked: Job) => {
-      if (hasEvent(marked)) over = new Promise((leave) => attempt(marked, leave));
-    };
-    await again.run(job, standing, run).catch(() => {}); // the session is over; the next one drains on
-    await over;
+    await concludeParked(scope, job, found, attempt);
   }
 
   return {
     start,
     stop() {
       stopped = true;
-      again.end();
     },
   };
 }
 
-async function conclude(
+async function concludeParked(
   scope: Scope,
   job: Job,
-  found: Found,
-  runOnce: (job: EventJob, found: Found) => Promise<void>,
+  { judgement, deaths, whole, parcel }: Found,
+  attempt: Attempt,
 ): Promise<void> {
-  const { judgement, whole, parcel } = found;
   if (judgement === "uncertain") {
     return await concludeDead(scope, job, "uncertain", uncertain(parcel));
+  }
+  if (deaths >= scope.crashes.deathsMax) {
+    return await concludeDead(scope, job, "crash", crashError(scope.handler().name, deaths));
   }
   if (whole === undefined || !hasEvent(job)) {
     return await concludeDead(scope, job, "undecodable", gone(parcel));
   }
   const broken = contractError(scope.handler(), job.event);
   if (broken !== undefined) return await concludeDead(scope, job, "schema", broken);
-  await runOnce(job, found);
+  await new Promise<void>((leave) => attempt(job, leave));
 }
 
 // A projection that computes other keys by now must not fold into one entry from two lanes: the key is the lane's.
@@ -141,6 +154,22 @@ function keyIn(scope: Scope, lane: Token, { event }: Job): string {
   return keyOf(event);
 }
 
+/** Says of what is to run next that it runs now; how many that are, 0 where the session is over. */
+async function mark(scope: Scope, found: readonly Found[]): Promise<number> {
+  const { instance } = scope.crashes;
+  const messages = found.map(({ parcel, deaths }) => {
+    const started = { instance, deaths };
+    const { position } = parcel.original;
+    return standingMessage(scope.ledger.place, position, { kind: "parked", started });
+  });
+  return (await storeFenced(scope, messages)) ? found.length : 0;
+}
+
+function withFollowers(first: Found, rest: readonly Found[]): Found[] {
+  const end = rest.findIndex(({ judgement, deaths }) => judgement !== "run" || deaths > 0);
+  return [first, ...(end === -1 ? rest : rest.slice(0, end))];
+}
+
 function nothingYet(): Drain {
-  return { listed: false, positions: [], found: [] };
+  return { listed: false, positions: [], found: [], marked: 0 };
 }

@@ -49,10 +49,11 @@ async function storeAgain(scope: Scope, table: HeldTable, lane: Token): Promise<
   if (known === undefined || !("by" in known.held)) return; // it goes on: what it needs is gone soon
   const fromSeq = ledger.lastSeq;
   const next = { ...known, fromSeq };
-  const messages = [heldMessage(ledger.place, lane, next), ...ownStanding(scope, known.held)];
+  const messages = [heldMessage(ledger.place, lane, next)];
   const parked = (await listParked(broker, scope.handler().name, lane)).get(lane) ?? [];
-  for (let at = 0; at < parked.length; at += readAtOnce) {
-    messages.push(...(await standings(scope, parked.slice(at, at + readAtOnce))));
+  const needed = [known.held.by.position, ...parked];
+  for (let at = 0; at < needed.length; at += readAtOnce) {
+    messages.push(...(await standings(scope, needed.slice(at, at + readAtOnce))));
   }
   for (let at = 0; at < messages.length; at += unitMessages) {
     committer.submit({
@@ -69,21 +70,13 @@ async function storeAgain(scope: Scope, table: HeldTable, lane: Token): Promise<
   if (scope.alive() && now !== undefined) table.set(lane, { ...now, fromSeq });
 }
 
-function ownStanding(
-  scope: Scope,
-  held: { kind: string; by: { position: Position }; attempt?: number },
-) {
-  const { attempt, by } = held;
-  if (attempt === undefined) return [];
-  return [standingMessage(scope.ledger.place, by.position, { kind: "waiting", attempt })];
-}
-
 async function standings(scope: Scope, positions: readonly Position[]): Promise<BatchMessage[]> {
   const { place } = scope.ledger;
   const read = await Promise.all(
     positions.map(async (position) => {
       const standing = await readStanding(scope.broker.nc, place, position);
-      return standing?.kind === "parked" ? [standingMessage(place, position, standing)] : [];
+      const open = standing?.kind === "parked" || standing?.kind === "waiting";
+      return open ? [standingMessage(place, position, standing)] : [];
     }),
   );
   return read.flat();

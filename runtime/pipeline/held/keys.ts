@@ -28,8 +28,8 @@ export function createHeldKeys(scope: Scope, loaded: ReadonlyMap<Token, HeldKey>
   const verdicts = createVerdicts(scope, table, drains.start);
   return {
     enter: (job) => intoLane(scope, table, queues, job),
-    begin(session) {
-      queues.begin(session);
+    begin: queues.begin,
+    goOn() {
       for (const [lane, { held }] of table.entries()) {
         if (held.kind === "draining") drains.start(lane);
       }
@@ -65,9 +65,11 @@ function intoLane(scope: Scope, table: HeldTable, queues: Queues, job: EventJob)
     return;
   }
   const enter = (known: string) => takeTurn(scope, table, queues, job, known, broken);
-  if (typeof key === "string") return enter(key);
-  const entered = key.then(enter, keyless);
-  queues.outside(() => entered);
+  if (typeof key === "string") enter(key);
+  else {
+    const entered = key.then(enter, keyless);
+    queues.outside(() => entered);
+  }
 }
 
 function takeTurn(

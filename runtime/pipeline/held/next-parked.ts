@@ -1,7 +1,8 @@
 // What is parked of one key, a few at a time and in stream order, each with what is to be done with it.
 // N1 What a crash or a zombie left is dropped here, and never given out. N2 What runs already is not given out again.
 import type { Position, Token } from "../../events/index.ts";
-import { readStanding, type Standing } from "../retry/standing.ts";
+import { deathsOf } from "../crashes/again.ts";
+import { readStanding } from "../retry/standing.ts";
 import type { Scope } from "../scope.ts";
 import { untilAnswered } from "../until-answered.ts";
 import { type Copy, dropParked, listParked, readParked } from "./parking.ts";
@@ -9,7 +10,8 @@ import { judgeParked } from "./states.ts";
 
 export interface Found extends Copy {
   readonly judgement: "run" | "uncertain";
-  readonly standing: Standing | undefined;
+  /** How often the process has died while it ran. */
+  readonly deaths: number;
 }
 
 const readAtOnce = 32;
@@ -37,26 +39,24 @@ async function find(scope: Scope, lane: Token, position: Position): Promise<Foun
   const { name } = scope.handler();
   const copy = await readParked(scope.broker, name, lane, position);
   if (copy === undefined) return undefined;
-  let { judgement, standing } = await judged(scope, copy);
-  if (judgement === "unsettled") {
+  let judged = await judge(scope, copy);
+  if (judged.judgement === "unsettled") {
     await scope.committer.settled();
-    ({ judgement, standing } = await judged(scope, copy));
+    judged = await judge(scope, copy);
   }
-  if (judgement === "run" || judgement === "uncertain") return { ...copy, judgement, standing };
+  const { judgement, deaths } = judged;
+  if (judgement === "run" || judgement === "uncertain") return { ...copy, judgement, deaths };
   await dropParked(scope.broker, name, lane, copy);
   return undefined;
 }
 
-async function judged({ broker, ledger, defaults }: Scope, { parcel }: Copy) {
+async function judge({ broker, ledger, defaults, crashes }: Scope, { parcel }: Copy) {
   const { position } = parcel.original;
   const passed = ledger.input.floor >= position.seq; // before the standing is read
   const standing = await readStanding(broker.nc, ledger.place, position);
-  const judgement = judgeParked({
-    standing,
-    passed,
-    packedMs: parcel.packedMs,
-    nowMs: Date.now(),
-    retentionMs: defaults.retentionMs,
-  });
-  return { judgement, standing };
+  const { packedMs } = parcel;
+  const { retentionMs } = defaults;
+  const nowMs = Date.now();
+  const judgement = judgeParked({ standing, passed, packedMs, nowMs, retentionMs });
+  return { judgement, deaths: deathsOf(standing, crashes.before) };
 }

@@ -2,7 +2,8 @@
 // V1 A change of a key is in the unit of the verdict that causes it: a crash sees both or none.
 // V2 A key that goes on is free at once where nothing was parked of it, else once its drain has found nothing left.
 import type { BatchMessage } from "../../broker/index.ts";
-import { type Position, type Token, token } from "../../events/index.ts";
+import { keyOf, type Position, type Token, token } from "../../events/index.ts";
+import { entryKey } from "../fold.ts";
 import type { Verdict } from "../outcome.ts";
 import type { Job, Scope } from "../scope.ts";
 import { heldMessage } from "./records.ts";
@@ -31,16 +32,17 @@ export function createVerdicts(
     if (job.from === "new" && ended.kind === "over") return undefined; // most events end here
     const { position } = job;
     const holding = table.heldBy(position);
-    const lane = holding ?? table.running.get(position.seq) ?? laneOf(job);
-    if (lane === undefined) return undefined;
+    const key = keyFor(scope, job, verdict);
+    const lane = holding ?? table.running.get(position.seq) ?? token(key);
     const known = table.get(lane);
     const role = holding === undefined ? roleOf(job, known) : "holder";
     const by = holderOf(job, role, known);
+    if (role === "first" && key === "") return undefined;
     const change = afterVerdict(role, ended, by, policyOf(scope.handler().declaration.options));
     if (change.kind === "as it was") return undefined;
     if (change.kind === "goes on") return goOn(lane);
     const { seq } = by.position;
-    const fresh = { key: job.key, parked: false, sinceMs: Date.now(), fromSeq: seq };
+    const fresh = { key, parked: false, sinceMs: Date.now(), fromSeq: seq };
     return become(lane, { ...(known ?? fresh), held: change });
   }
 
@@ -95,8 +97,16 @@ export function createVerdicts(
   };
 }
 
-function laneOf({ key }: Job): Token | undefined {
-  return key === "" ? undefined : token(key);
+// What ended the process too often comes to no lane of its own; all else has its key, or can have none.
+function keyFor(scope: Scope, { key, event }: Job, verdict: Verdict): string {
+  if (key !== "" || event === undefined) return key;
+  if (verdict.kind !== "dead" || verdict.reason !== "crash") return "";
+  const { declaration } = scope.handler();
+  try {
+    return declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);
+  } catch {
+    return "";
+  }
 }
 
 // What comes back may not decode any more; the record knows what the event was called.

@@ -10,7 +10,7 @@ import { type Place, standingSubject } from "../ledger/place.ts";
 export type Standing =
   /** Waits for this attempt. */
   | { readonly kind: "waiting"; readonly attempt: number; readonly started?: Started }
-  /** Lies behind the event that holds its key, and has not been tried. */
+  /** Lies behind the event that holds its key, and has no outcome of an attempt. */
   | { readonly kind: "parked"; readonly started?: Started }
   /** Has a letter: it is dead, or has expired and is kept. */
   | { readonly kind: "dead"; readonly started?: Started }
