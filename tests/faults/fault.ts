@@ -21,6 +21,8 @@ export interface Fault {
   readonly disk?: () => Promise<Disk>;
   /** Environment of the runtimes. */
   readonly env?: Readonly<Record<string, string>>;
+  /** `eddy reconcile` misses what the fault has deleted. */
+  readonly findings?: "expected";
   /** Why it cannot be done on this machine, or undefined. */
   readonly impossible?: () => string | undefined;
   /** Drives load and fault to the end of both; gives back how often it was injected. */
@@ -35,7 +37,7 @@ export interface Row {
   readonly lost: number | null;
   readonly doubled: number | null;
   readonly disordered: number | null;
-  /** Counts of `eddy handlers` that differ from the model's. */
+  /** Counts of `eddy handlers` that differ from the model's, and what `eddy reconcile` finds. */
   readonly miscounted: number | null;
   /** The longest time without an effect while there was work, by the server's clock. */
   readonly gapMs: number | null;

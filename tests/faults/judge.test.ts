@@ -32,7 +32,7 @@ function soundEvidence(): Evidence {
     return { name, delivered, duplicate: delivered - plan.size, expired: 0, retrying: 0, ...ends };
   });
   const expected = new Set(plan.byId.keys());
-  const none = { lettersBefore: new Set<string>(), lettersFrom: 0, metBefore: [] };
+  const none = { lettersBefore: new Set<string>(), lettersFrom: 0, metBefore: [], findings: [] };
   return { plan, expected, log, letters, entries, counts, ...none };
 }
 

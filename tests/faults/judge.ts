@@ -1,7 +1,8 @@
 // Compares what a fault left with what the model says. Pure: it gets what was read raw from the server.
 // J1 Lost: an event that was acknowledged and is not in the log, or a handler's effect, letter or entry that is
 // missing. J2 Doubled: one too many of them. J3 Disordered: effects of a key, or folds of an entry, out of order.
-// J4 Miscounted: a count of `eddy handlers` that is not the model's, or a sum that does not come out.
+// J4 Miscounted: a count of `eddy handlers` that is not the model's, a sum that does not come out, or anything that
+// `eddy reconcile` finds.
 import type { Logged } from "./log.ts";
 import {
   type Entry,
@@ -37,6 +38,8 @@ export interface Evidence {
   readonly entries: ReadonlyMap<string, unknown>;
   /** Events that the projection met in earlier home streams, repeats too. */
   readonly metBefore: readonly string[];
+  /** What `eddy reconcile` found. */
+  readonly findings: readonly string[];
   /** Of reactions they begin with the home stream. */
   readonly counts: readonly Counts[];
 }
@@ -84,6 +87,7 @@ export function judge(evidence: Evidence): Judgement {
   judgeLetters(tally, evidence, firsts, events);
   judgeEntries(tally, evidence, events);
   for (const name of handlers) judgeCounts(tally, evidence, name, events);
+  tally.add("miscounted", evidence.findings, "eddy reconcile says");
   const { lost, doubled, disordered, miscounted, notes } = tally;
   return { lost, doubled, disordered, miscounted, gapMs: longestGapMs(log), notes };
 }

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { connectBroker } from "../../runtime/broker/index.ts";
 import { describeThrown } from "../../runtime/events/index.ts";
-import { readHandlers } from "../../runtime/pipeline/index.ts";
+import { readHandlers, reconcile } from "../../runtime/pipeline/index.ts";
 import type { Fault, Row, Size } from "./fault.ts";
 import { type Counts, judge } from "./judge.ts";
 import { readEntries, readLetters } from "./log.ts";
@@ -70,7 +70,7 @@ async function runUnderLoad(fault: Fault, size: Size, seed: number, quick: boole
     throw error;
   });
   await world.settled();
-  const { rssMb, ...judgement } = { ...(await verdict(world)), rssMb: memory(world) };
+  const { rssMb, ...judgement } = { ...(await verdict(world, fault)), rssMb: memory(world) };
   const [before, after] = rssMb;
   const bound = before + growthMb + (plan.size * bytesAnEvent) / 2 ** 20;
   const tooMuch = after > bound ? [`memory went from ${before} to ${after} MB`] : [];
@@ -82,8 +82,9 @@ async function runUnderLoad(fault: Fault, size: Size, seed: number, quick: boole
   return { injected, events: plan.size, ...judgement, rssMb, notes, holds };
 }
 
-async function verdict(world: FaultWorld) {
+async function verdict(world: FaultWorld, fault: Fault) {
   const { nc, plan } = world;
+  const { counts, findings } = await operatorsView(world.nats.url);
   const log = await world.harvest();
   return judge({
     plan,
@@ -94,15 +95,22 @@ async function verdict(world: FaultWorld) {
     lettersFrom: world.lettersFrom,
     entries: await readEntries(nc, "counts"),
     metBefore: world.metBefore,
-    counts: await readCounts(world.nats.url),
+    counts,
+    findings: fault.findings === "expected" ? [] : findings,
   });
 }
 
-async function readCounts(url: string): Promise<Counts[]> {
+/** What an operator sees: the counts, and what `eddy reconcile` finds. */
+async function operatorsView(url: string): Promise<{ counts: Counts[]; findings: string[] }> {
   const options = { servers: [url], name: "judge", timeoutMs: 10_000 };
   const broker = await connectBroker(options, { app: "eddy", home: "EVENTS" });
   try {
-    return await readHandlers(broker);
+    const counts = await readHandlers(broker);
+    const reconciled = await reconcile(broker, [], () => {});
+    const findings = reconciled.flatMap(({ name, findings }) =>
+      findings.map(({ text }) => `${name}: ${text}`),
+    );
+    return { counts, findings };
   } finally {
     await broker.close();
   }
