@@ -64,9 +64,11 @@ export async function buildWorkers(): Promise<Workers> {
 export async function outputOf(launch: Launch): Promise<string> {
   const child = start(launch);
   const exited = once(child, "exit");
+  const release = guardProcess(child.pid ?? 0);
   let output = "";
   for await (const chunk of child.stdout ?? []) output += String(chunk);
   const [code] = await exited;
+  release();
   if (code !== 0) throw new Error(`${launch.file} ended in ${code}; its task: ${launch.args}`);
   return output;
 }

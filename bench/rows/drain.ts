@@ -30,14 +30,12 @@ export async function drain(bench: Bench, run: string, drained: Drain): Promise<
   const backlog = drained.backlog ?? bench.events;
   const events = Math.min(drained.events ?? backlog, backlog);
   const shape = { keys, types };
-  await using warm = await bench.stores.start(
-    backlogOf({ ...shape, events: bench.warmUp }),
-    "default",
-  );
+  const warmUp = Math.ceil(bench.warmUp / (types === 1 ? handlers : 1));
+  await using warm = await bench.stores.start(backlogOf({ ...shape, events: warmUp }), "default");
   const template = drained.from?.template ?? backlogOf({ ...shape, events: backlog });
   await using server = await bench.stores.start(template, sync);
   const task: DrainTask = {
-    warmUp: { url: warm.url, events: bench.warmUp },
+    warmUp: { url: warm.url, events: warmUp },
     measured: { url: server.url, events },
     run: drained.from?.app ?? run,
     ...{ does, handlers, types, inFlight: drained.inFlight ?? 0 },
@@ -51,4 +49,9 @@ export async function drain(bench: Bench, run: string, drained: Drain): Promise<
   };
 }
 
-export const syncs: readonly Sync[] = ["default", "always"];
+/** Both ways of the server to sync; a quick bench has time for one of them. */
+export function syncsOf({ quick }: Bench, quickOnly: Sync): readonly Sync[] {
+  return quick ? [quickOnly] : bothSyncs;
+}
+
+export const bothSyncs: readonly Sync[] = ["default", "always"];

@@ -2,10 +2,10 @@
 import type { Bench, Contest } from "../measure.ts";
 import { atLeast, type Goal } from "../row.ts";
 import type { Sync } from "../server.ts";
-import { drain, syncs } from "./drain.ts";
+import { drain, syncsOf } from "./drain.ts";
 
 export function handleContests(bench: Bench): Contest[] {
-  return syncs.map((sync) => ({
+  return syncsOf(bench, "default").map((sync) => ({
     rows: [
       row(sync, "for await, JSON.parse, ack", "idiomatic", atLeast(2)),
       row(sync, "the fastest loop by hand", "by-hand", atLeast(0.7)),

@@ -7,10 +7,10 @@ import type { Bench, Contest } from "../measure.ts";
 import { atLeast } from "../row.ts";
 import type { HttpLoadTask } from "../workers/http-load.ts";
 import type { HttpTask } from "../workers/http-node.ts";
-import { syncs } from "./drain.ts";
+import { syncsOf } from "./drain.ts";
 
 export function ingressContests(bench: Bench): Contest[] {
-  return syncs.map((sync) => ({
+  return syncsOf(bench, "default").map((sync) => ({
     rows: [
       {
         name: `ingress POST /events, 64 connections, sync ${sync}: against hono and js.publish`,
@@ -31,7 +31,7 @@ export function ingressContests(bench: Bench): Contest[] {
       const load: HttpLoadTask = {
         http: http.said,
         url: server.url,
-        ...(bench.quick ? { warmUpSeconds: 1, seconds: 1 } : { warmUpSeconds: 2, seconds: 5 }),
+        ...(bench.quick ? { warmUpSeconds: 0, seconds: 1 } : { warmUpSeconds: 2, seconds: 5 }),
       };
       const sample = await bench.workers.run<{ rate: number }>("http-load", load);
       await rm(handlers, { recursive: true });

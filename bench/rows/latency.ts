@@ -5,12 +5,12 @@ import { atMost, type RowSpec, shownOnly } from "../row.ts";
 import type { Sync } from "../server.ts";
 import type { LoadResult, LoadTask } from "../workers/load.ts";
 import type { RelayTask } from "../workers/relay.ts";
-import { syncs } from "./drain.ts";
+import { syncsOf } from "./drain.ts";
 
 const rates = [500, 5_000] as const;
 
 export function latencyContests(bench: Bench): Contest[] {
-  return syncs.map((sync) => ({
+  return syncsOf(bench, "always").map((sync) => ({
     rows: rates.flatMap((rate) => ["p50", "p99"].map((quantile) => row(sync, rate, quantile))),
     async measure(way) {
       const none = backlogOf({ events: 0, keys: 1, types: 1 });

@@ -1,11 +1,11 @@
 // projection: events are folded into 1,000 entries of a KV bucket.
 import type { Bench, Contest } from "../measure.ts";
 import { atLeast } from "../row.ts";
-import { drain, syncs } from "./drain.ts";
+import { drain, syncsOf } from "./drain.ts";
 import { fewer } from "./emit.ts";
 
 export function projectionContests(bench: Bench): Contest[] {
-  return syncs.map((sync) => ({
+  return syncsOf(bench, "always").map((sync) => ({
     rows: [
       {
         name: `projection, sync ${sync}: against kv.put, 256 in flight`,

@@ -24,6 +24,15 @@ interface Autocannon {
 
 const connections = 64;
 
+const headers = { "content-type": "application/cloudevents+json" };
+let sent = 0;
+
+function withNextEvent(request: object): object {
+  return { ...request, body: `${beforeId}${sent++}${afterId}` };
+}
+
+const [beforeId, afterId] = JSON.stringify({ ...envelope(), id: "ID" }).split("ID");
+
 await work<HttpLoadTask>(async ({ http, url, warmUpSeconds, seconds }) => {
   const { default: autocannon } = await peer<Autocannon>("autocannon");
   const shoot = (duration: number) =>
@@ -31,10 +40,7 @@ await work<HttpLoadTask>(async ({ http, url, warmUpSeconds, seconds }) => {
       url: `${http}/events`,
       connections,
       duration,
-      method: "POST",
-      headers: { "content-type": "application/cloudevents+json" },
-      body: JSON.stringify({ ...envelope(), id: "[<id>]" }),
-      idReplacement: true,
+      requests: [{ method: "POST", headers, setupRequest: withNextEvent }],
     });
   const broker = await connectBroker(
     { servers: [url], name: "http-load", timeoutMs: 5_000 },

@@ -42,7 +42,7 @@ await work<ReloadTask>(async ({ url, saves }) => {
     const aside = join(root, "aside.ts");
     const source = `import { event, on, Type } from "eddyline";
 const Measured = event("com.acme.measured.t0", Type.Object({ n: Type.Integer() }));
-export const handler = on(Measured, () => void ${n});
+export const handler = on(Measured, (e) => void [e.data.n, ${n}]);
 `;
     await writeFile(aside, source);
     await rename(aside, join(folder, "handler.ts"));
