@@ -10,6 +10,7 @@ import { consumerName } from "./ledger/place.ts";
 /** Un-acked deliveries that the server lets a handler have: the bound on what is in flight. */
 const maxAckPending = 16_384;
 const lookEveryMs = 2_000;
+const stillLooks = 3;
 
 /** Two handlers with the same filter are served by the same consumer. */
 export function filterOf({ declaration }: Handler): string {
@@ -73,6 +74,7 @@ export interface Watched {
 /** Looks now and then whether somebody else pulls. Returns what ends it. */
 export function watchPullers({ broker, name, instance, received, onForeign }: Watched): () => void {
   let before = -1; // what had arrived when more, or less, was delivered
+  let still = 0; // looks since then at which nothing more had: on a busy machine much is on its way for seconds
   const look = async () => {
     const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => undefined);
     if (info === undefined) return; // gone or not answered: the reader notices by itself
@@ -80,9 +82,10 @@ export function watchPullers({ broker, name, instance, received, onForeign }: Wa
     if (puller !== instance) return onForeign("another instance pulls its consumer");
     const { consumer_seq: delivered } = info.delivered;
     const arrived = received();
-    if (delivered !== arrived && arrived === before)
-      onForeign(`${delivered} events were delivered, but ${arrived} came here`);
+    still = delivered !== arrived && arrived === before ? still + 1 : 0;
     before = delivered === arrived ? -1 : arrived;
+    if (still === stillLooks)
+      onForeign(`${delivered} events were delivered, but ${arrived} came here`);
   };
   const timer = setInterval(() => void look(), lookEveryMs);
   return () => clearInterval(timer);
