@@ -83,7 +83,8 @@ export function judge(evidence: Evidence): Judgement {
   tally.add("lost", missing, "acknowledged, but not in the log:");
   judgeEffects(tally, log, "noted", "load.relay", events);
   judgeEffects(tally, log, "tried", "load.flaky", events);
-  judgeOrder(tally, log, plan);
+  judgeOrder(tally, log, "noted", plan);
+  judgeOrder(tally, log, "tried", plan);
   judgeLetters(tally, evidence, firsts, events);
   judgeEntries(tally, evidence, events);
   for (const name of handlers) judgeCounts(tally, evidence, name, events);
@@ -125,18 +126,24 @@ function judgeEffects(
   tally.add("doubled", sameId, `${kind} events with one id:`);
 }
 
-// A key's events stand in the log in the order of their numbers (L1), so its effects have to.
-function judgeOrder(tally: Tally, log: readonly Logged[], plan: Plan): void {
+// A key's events stand in the log in the order of their numbers (L1), so its effects have to; those of `flaky` too,
+// whose failing events hold their key's later ones back.
+function judgeOrder(
+  tally: Tally,
+  log: readonly Logged[],
+  effect: "noted" | "tried",
+  plan: Plan,
+): void {
   const last = new Map<string, number>();
   const wrong: string[] = [];
   for (const { kind, id } of log) {
-    const event = kind === "noted" ? plan.byId.get(id) : undefined;
+    const event = kind === effect ? plan.byId.get(id) : undefined;
     if (event === undefined) continue;
     const before = last.get(event.key) ?? 0;
     if (event.n < before) wrong.push(`${id} after ${event.key}-${before}`);
     last.set(event.key, Math.max(before, event.n));
   }
-  tally.add("disordered", wrong, "effects of load.relay:");
+  tally.add("disordered", wrong, `${effect} events:`);
 }
 
 function judgeLetters(

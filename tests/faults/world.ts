@@ -3,6 +3,9 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "nats";
+import { type Broker, connectBroker } from "../../runtime/broker/index.ts";
+import { describeThrown } from "../../runtime/events/index.ts";
+import { readHandlers } from "../../runtime/pipeline/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { type NatsOptions, startNats, type TestNats } from "../support/nats.ts";
 import { startNode, type TestNode, temporaryFolder } from "../support/node.ts";
@@ -192,26 +195,30 @@ export async function startFaultWorld(options: WorldOptions): Promise<FaultWorld
   return world;
 }
 
-/** Each handler's consumers are at the end of what they read, and nothing waits for a retry. */
+/** Each handler has read all, and nothing waits for a retry. */
 async function settled(world: FaultWorld, timeoutMs: number): Promise<void> {
-  const manager = await jetstreamManager(world.nc);
-  const quiet = async () => {
-    const waiting: string[] = [];
-    for await (const { name, num_pending, num_ack_pending } of manager.consumers.list("EVENTS")) {
-      if (!name.startsWith("eddy==")) continue; // the judge's own
-      if (num_pending + num_ack_pending > 0)
-        waiting.push(`${name}: ${num_pending} unread, ${num_ack_pending} un-acked`);
-    }
-    const retry = await manager.streams.info("RETRY");
-    if (retry.state.messages > 0) waiting.push(`${retry.state.messages} messages in RETRY`);
-    if (waiting.length > 0) throw new Error(waiting.join("; "));
-    return true;
+  const handlers = 4;
+  const quiet = (broker: Broker) => async () => {
+    const rows = await readHandlers(broker);
+    const waiting = rows.filter(({ lag, retrying }) => lag + retrying > 0);
+    if (rows.length === handlers && waiting.length === 0) return true;
+    const seen = waiting.map(
+      ({ name, lag, retrying }) => `${name}: lag ${lag}, retrying ${retrying}`,
+    );
+    throw new Error(seen.join("; "));
   };
-  await eventually(quiet, { timeoutMs, what: "that nothing waits any more" }).catch(
-    (error: Error) => {
-      world.notes.push(error.message); // the judge finds what it means
-    },
-  );
+  const options = { servers: [world.nats.url], name: "settled", timeoutMs: 10_000 };
+  const broker = await connectBroker(options, { app: "eddy", home: "EVENTS" });
+  try {
+    await eventually(quiet(broker), { timeoutMs, what: "that nothing waits any more" });
+  } catch (error) {
+    world.notes.push(describeThrown(error).message); // the judge finds what it means
+  } finally {
+    await broker.close();
+  }
+  const manager = await jetstreamManager(world.nc);
+  const { messages } = (await manager.streams.info("RETRY")).state;
+  if (messages > 0) world.notes.push(`${messages} messages are left in RETRY`);
 }
 
 export function residentMb({ pid }: Pick<TestNode, "pid">): number {
