@@ -18,14 +18,14 @@ import { event, on, Permanent, Type } from "eddyline";
 const Placed = event("com.acme.order.placed", Type.Object({ n: Type.Integer() }));
 const Noted = event("com.acme.order.noted", Type.Object({ n: Type.Integer() }));
 `;
-// Each ninth event fails twice, each fourth takes a while: kills come while keys are held, parked, drained and free.
+// Each seventh event fails once, each fourth takes a while: kills come while keys are held, parked, drained and free.
 const relay = `${declarations}
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 export const relay = on(Placed, { emits: [Noted], start: "first", ordered: true, retry: Array(30).fill("20ms") },
   async ({ data }, ctx) => {
     ctx.emit(Noted, { n: data.n });
     if (data.n % 4 === 0) await sleep(Math.random() * 20);
-    if (data.n % 9 === 0 && ctx.attempt <= 2) throw new Error("not yet");
+    if (data.n % 7 === 0 && ctx.attempt === 1) throw new Error("not yet");
   });
 `;
 const placed = (from: number, to: number) =>
@@ -39,13 +39,13 @@ const noted = "events.com.acme.order.noted.*";
 
 test("P1 P2 P3: killed again and again while keys are held, every event has one effect, in its key's order", async () => {
   await using world = await startWorld({ "relay.ts": relay });
-  const total = 900;
-  const kills = 6;
+  const total = 600;
+  const kills = 5;
   let node = await world.start();
   await world.produce(placed(0, total));
   let held = 0;
   for (let round = 0, done = 0; round < kills; round++) {
-    await eventually(async () => (await countMessages(world.nc, noted)) >= done + 60, {
+    await eventually(async () => (await countMessages(world.nc, noted)) >= done + 40, {
       timeoutMs: 30_000,
       what: `that round ${round} adds some`,
     });
@@ -141,7 +141,7 @@ export const relay = on(Placed, { emits: [Noted], start: "first", ordered: true,
     letters.map(({ id, reason }) => [id, reason]),
     [["e3", "crash"]],
   );
-  assert.equal(life.deaths, 3);
+  assert.equal(life.deaths, 4); // one of those that were marked with it, and three of its own
   assert.deepEqual(countsOf(await world.settled(), "relay.relay"), [6, 5, 0, 1]);
   const effects = ofType(await world.log(), "com.acme.order.noted");
   assert.deepEqual(

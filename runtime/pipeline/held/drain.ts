@@ -2,7 +2,8 @@
 // D1 A key has one drain. D2 It finds out that nothing is left in the key's lane, so that nothing is being parked then.
 // D3 What it runs is not run again before the outcome of that is stored: by then its standing says so.
 // D4 It leaves the lane now and then, so that what came meanwhile is parked and does not hold up the floor.
-// D5 What runs is marked before, some at a time; what was marked when the process died runs alone from then on.
+// D5 What runs is marked before, some at a time. Of those that were marked when the process died each has a marker of
+// its own from then on, and only deaths behind that one count; before its last one it runs while nobody else tries any.
 import { keyOf, type Position, type Token, untoken } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
 import { contractError } from "../contract.ts";
@@ -92,13 +93,13 @@ export function createDrains({ scope, table, enter, attempt, free }: DrainParts)
   async function run(lane: Token, drain: Drain, found: Found): Promise<void> {
     if (found.judgement === "uncertain") return await conclude(lane, found);
     const { deathsMax, gate } = scope.crashes;
-    if (found.deaths === 0) {
+    if (found.deaths < 0) {
       if (drain.marked === 0) drain.marked = await mark(scope, withFollowers(found, drain.found));
       if (drain.marked-- > 0) await conclude(lane, found);
       return;
     }
     if (found.deaths >= deathsMax) return await conclude(lane, found);
-    const leave = await gate.enter(true);
+    const leave = await gate.enter(found.deaths + 1 >= deathsMax);
     try {
       if (!goesOn(lane) || (await mark(scope, [found])) === 0) return;
       await conclude(lane, found);
@@ -166,7 +167,7 @@ async function mark(scope: Scope, found: readonly Found[]): Promise<number> {
 }
 
 function withFollowers(first: Found, rest: readonly Found[]): Found[] {
-  const end = rest.findIndex(({ judgement, deaths }) => judgement !== "run" || deaths > 0);
+  const end = rest.findIndex(({ judgement, deaths }) => judgement !== "run" || deaths >= 0);
   return [first, ...(end === -1 ? rest : rest.slice(0, end))];
 }
 

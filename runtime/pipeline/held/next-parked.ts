@@ -2,7 +2,7 @@
 // N1 What a crash or a zombie left is dropped here, and never given out. N2 What runs already is not given out again.
 import type { Position, Token } from "../../events/index.ts";
 import { deathsOf } from "../crashes/again.ts";
-import { readStanding } from "../retry/standing.ts";
+import { readStanding, startedOf } from "../retry/standing.ts";
 import type { Scope } from "../scope.ts";
 import { untilAnswered } from "../until-answered.ts";
 import { type Copy, dropParked, listParked, readParked } from "./parking.ts";
@@ -10,7 +10,7 @@ import { judgeParked } from "./states.ts";
 
 export interface Found extends Copy {
   readonly judgement: "run" | "uncertain";
-  /** How often the process has died while it ran. */
+  /** How often the process has died while it ran alone; -1 where it is no suspect of a death. */
   readonly deaths: number;
 }
 
@@ -58,5 +58,6 @@ async function judge({ broker, ledger, defaults, crashes }: Scope, { parcel }: C
   const { retentionMs } = defaults;
   const nowMs = Date.now();
   const judgement = judgeParked({ standing, passed, packedMs, nowMs, retentionMs });
-  return { judgement, deaths: deathsOf(standing, crashes.before) };
+  const deaths = startedOf(standing) === undefined ? -1 : deathsOf(standing, crashes.before);
+  return { judgement, deaths };
 }
