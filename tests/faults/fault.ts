@@ -15,6 +15,8 @@ export interface Fault {
   /** One line for the table of docs/faults.md. */
   readonly what: string;
   readonly full: Size;
+  /** Its family has another member in the quick run: it is in the full run, and where it is named. */
+  readonly fullOnly?: true;
   readonly quick: Size;
   readonly server?: NatsOptions;
   /** What the server stores on. */

@@ -21,8 +21,8 @@ async function main(): Promise<number> {
   const seed =
     values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
   if (!Number.isSafeInteger(seed)) return refuse(`--seed takes a whole number, got ${values.seed}`);
-  const chosen = faults.filter(
-    ({ name }) => words.length === 0 || words.some((w) => name.includes(w)),
+  const chosen = faults.filter(({ name, fullOnly = false }) =>
+    words.length === 0 ? !(values.quick && fullOnly) : words.some((word) => name.includes(word)),
   );
   const names = faults.map(({ name }) => name).join(", ");
   if (chosen.length === 0)

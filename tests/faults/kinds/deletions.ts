@@ -4,15 +4,13 @@ import type { Fault } from "../fault.ts";
 import type { FaultWorld } from "../world.ts";
 import { spread, underLoad } from "./under-load.ts";
 
-interface Deletion {
-  readonly name: string;
-  readonly what: string;
+interface Deletion extends Pick<Fault, "name" | "what" | "fullOnly" | "findings"> {
   remove(jsm: JetStreamManager, world: FaultWorld, turn: number): Promise<unknown>;
 }
 
 const handlers = ["load=2Erelay", "load=2Eflaky", "load=2Edoomed", "counts"];
 
-const deletions: readonly Deletion[] = [
+const workDeletions: readonly Deletion[] = [
   {
     name: "consumer-deleted",
     what: "a handler's durable consumer deleted while it is read",
@@ -21,6 +19,7 @@ const deletions: readonly Deletion[] = [
   },
   {
     name: "letters-deleted",
+    fullOnly: true,
     what: "DEAD deleted: letters of events that were stored later are there",
     async remove(jsm, world) {
       await jsm.streams.delete("DEAD");
@@ -29,6 +28,7 @@ const deletions: readonly Deletion[] = [
   },
   {
     name: "identities-deleted",
+    fullOnly: true,
     what: "IDENTITIES deleted, and the runtime killed: the index is rebuilt from the log",
     async remove(jsm, world) {
       await jsm.streams.delete("IDENTITIES");
@@ -43,10 +43,9 @@ const deletions: readonly Deletion[] = [
   },
 ];
 
-const underwork = deletions.map(
-  ({ name, what, remove }): Fault => ({
-    name,
-    what,
+const underWork = workDeletions.map(
+  ({ remove, ...fault }): Fault => ({
+    ...fault,
     full: { events: 10_000, keys: 100, times: 8, perSecond: 1_000 },
     quick: { events: 1_200, keys: 40, times: 1, perSecond: 600 },
     async run(world, size) {
@@ -63,29 +62,29 @@ const underwork = deletions.map(
 );
 
 /** What waits in RETRY, and what the home stream holds, goes with it: so both are deleted while nothing waits. */
-const atRest = [
+const restDeletions: readonly Deletion[] = [
   {
     name: "retries-deleted",
+    fullOnly: true,
     what: "RETRY deleted while nothing waits for a retry",
-    findings: undefined,
-    async remove(jsm: JetStreamManager) {
+    async remove(jsm) {
       await jsm.streams.delete("RETRY");
     },
   },
   {
     name: "home-deleted",
     what: "the home stream deleted: what is stored once it is made anew is handled once",
-    findings: "expected" as const, // the projection's counts go on over both streams
-    async remove(jsm: JetStreamManager, world: FaultWorld) {
+    findings: "expected", // the projection's counts go on over both streams
+    async remove(jsm, world) {
       await world.newHome();
       await jsm.streams.delete("EVENTS");
     },
   },
-].map(
-  ({ name, what, findings, remove }): Fault => ({
-    name,
-    what,
-    ...(findings === undefined ? {} : { findings }),
+];
+
+const atRest = restDeletions.map(
+  ({ remove, ...fault }): Fault => ({
+    ...fault,
     full: { events: 10_000, keys: 100, times: 4 },
     quick: { events: 1_200, keys: 40, times: 1 },
     async run(world, { events, keys, times }) {
@@ -95,7 +94,7 @@ const atRest = [
       for (let turn = 0; turn < times; turn++) {
         await world.produce({ part: [turn * part + 1, (turn + 1) * part] });
         await world.settled();
-        await remove(jsm, world);
+        await remove(jsm, world, turn);
       }
       await world.produce({ part: [times * part + 1, events] });
       return times;
@@ -103,4 +102,4 @@ const atRest = [
   }),
 );
 
-export const deletionFaults: readonly Fault[] = [...underwork, ...atRest];
+export const deletionFaults: readonly Fault[] = [...underWork, ...atRest];

@@ -79,7 +79,7 @@ export const disks: readonly Fault[] = [
     name: "power-cut",
     what: "power cut of runtime and server: what the server did not sync is gone (sync_interval: always)",
     full: { events: 20_000, keys: 200, times: 20 },
-    quick: { events: 1_500, keys: 50, times: 2 },
+    quick: { events: 1_200, keys: 40, times: 1 },
     impossible: () => whyNoMount(true),
     disk: mountPowerCutDisk,
     async run(world, size) {

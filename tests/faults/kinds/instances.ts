@@ -39,6 +39,7 @@ export const instances: readonly Fault[] = [
   },
   {
     name: "frozen",
+    fullOnly: true,
     what: "SIGSTOP of the only instance (full run: for longer than the ack wait), then SIGCONT",
     full: { events: 12_000, keys: 200, times: ackWaitS + 5, perSecond: 100 },
     quick: { events: 1_000, keys: 50, times: 2, perSecond: 300 },

@@ -19,7 +19,7 @@ export const kills: readonly Fault[] = [
     name: "kill-runtime",
     what: "kill -9 of the runtime in the middle of work, and a new start",
     full: { events: 100_000, keys: 1_000, times: 50 },
-    quick: { events: 3_000, keys: 60, times: 3 },
+    quick: { events: 2_000, keys: 50, times: 2 },
     async run(world, size) {
       await world.startNode();
       return underLoad(world, size, () => spread(world, size, "noted", () => killRuntime(world)));

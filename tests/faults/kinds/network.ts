@@ -47,6 +47,7 @@ export const network: readonly Fault[] = [
   },
   {
     name: "line-slow",
+    fullOnly: true,
     what: "each packet 150 ms late, 200 KB/s, for 2 s",
     full: { events: 15_000, keys: 200, times: 10, perSecond: 300 },
     quick: { events: 1_500, keys: 50, times: 1, perSecond: 400 },

@@ -8,6 +8,7 @@ import { pause, spread, underLoad } from "./under-load.ts";
 export const reloads: readonly Fault[] = [
   {
     name: "reload",
+    fullOnly: true,
     what: "the handlers' file replaced by a new version in the middle of work",
     full: { events: 30_000, keys: 300, times: 50 },
     quick: { events: 2_000, keys: 50, times: 3, perSecond: 800 },

@@ -20,8 +20,8 @@ export async function spread(
   inject: (turn: number) => Promise<void>,
 ): Promise<number> {
   for (let turn = 0; turn < times; turn++) {
-    const share = (turn + 0.1 + 0.8 * world.random.next()) / times;
-    await world.reached({ [by]: Math.floor(share * world.plan.size * 0.95) });
+    const share = (turn + 0.1 + 0.8 * world.random.next()) / (times + 0.5); // after the last one work is left, too
+    await world.reached({ [by]: Math.floor(share * world.plan.size) });
     await inject(turn);
   }
   return times;
