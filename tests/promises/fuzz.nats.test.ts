@@ -44,7 +44,7 @@ const neighbour = `
  * Sharing two cores and the disk with the flood costs far less, but tests run side by side. */
 const lateMs = 5_000;
 const trickleMs = 20;
-const settledMs = 180_000; // on a machine of its own a tenth of it
+const settledMs = 400_000; // on a machine of its own a tenth of it
 
 /** What once broke something. Blanks by the ten thousand stood in one value, and each decoding took seconds. */
 function kept(): RawMessage[] {
