@@ -86,7 +86,12 @@ export async function startNode(options: NodeOptions): Promise<TestNode> {
     signal: (name) => void child.kill(name),
     [Symbol.asyncDispose]: async () => void (await end(child, "SIGKILL")),
   };
-  if (options.ready !== false) await node.untilReady();
+  try {
+    if (options.ready !== false) await node.untilReady();
+  } catch (error) {
+    await node.kill();
+    throw error;
+  }
   return node;
 }
 

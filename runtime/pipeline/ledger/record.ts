@@ -52,13 +52,14 @@ export interface Marker {
 }
 
 const format = 1;
+const formatAhead = 2; // whoever does not know it must not take such a ledger over: effects would be lost
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false });
 
 export function encodeRecord(record: LedgerRecord): Uint8Array {
   const c = record.counts;
   return packr.pack([
-    format,
+    record.ahead === undefined ? format : formatAhead,
     record.epoch,
     record.instance,
     record.commit,
@@ -72,7 +73,8 @@ export function encodeRecord(record: LedgerRecord): Uint8Array {
 export function decodeRecord(bytes: Uint8Array): LedgerRecord {
   try {
     const [version, epoch, instance, commit, c, inputs, added] = unpackr.unpack(bytes) as Wire;
-    if (version !== format) throw new RangeError(`format ${String(version)}`);
+    if (version !== format && version !== formatAhead)
+      throw new RangeError(`format ${String(version)}`);
     const [delivered, handled, duplicate, expired, retrying, dead] = c;
     return {
       epoch,
