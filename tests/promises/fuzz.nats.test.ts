@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { jetstream } from "@nats-io/jetstream";
 import fc from "fast-check";
 import { headers, type NatsConnection } from "nats";
 import { decodeStored } from "../../runtime/events/index.ts";
@@ -68,8 +69,9 @@ test("P1 P4: each of 20,000 generated messages is handled, a duplicate or dead; 
   using trickle = startTrickle(world.nc);
   const sent = [...kept(), ...fc.sample(anyMessage(type), { numRuns: messages, seed })];
   const { stored, delivered } = await flood(await world.nats.connect(), sent);
-  const rows = await eventually(() => world.settled(), { timeoutMs: settledMs });
-  const late = await trickle.stop();
+  await eventually(() => world.settled(), { timeoutMs: settledMs });
+  const late = await trickle.stop(); // it ran as long as the flood did
+  const rows = await world.settled();
 
   t.diagnostic(`${sent.length} sent, ${stored} stored, ${delivered} of them for the handlers`);
   assert.ok(delivered > messages * 0.8, `only ${delivered} reached the handlers`);
@@ -90,7 +92,11 @@ test("P1 P4: each of 20,000 generated messages is handled, a duplicate or dead; 
   );
   assert.equal((await node.readiness()).status, 200, again);
   assert.doesNotMatch(node.output(), /EDDY_INTERNAL|This is a bug|Error: bug/, again);
-  assert.equal(rows.get("neighbour.relay")?.handled, late.count);
+  const { delivered: good = 0, handled } = rows.get("neighbour.relay") ?? {};
+  assert.ok(
+    good >= late.count && handled === good,
+    `${late.count} acknowledged, ${good}, ${handled}`,
+  );
   t.diagnostic(`neighbour: ${late.count} events, p50 ${late.p50} ms, p99 ${late.p99} ms`);
   assert.ok(late.p99 < lateMs, `p99 is ${late.p99} ms: ${again}`);
 });
@@ -132,22 +138,29 @@ function startTrickle(nc: NatsConnection) {
       took.push(Date.now() - message.json<{ at: number }>().at);
     },
   });
+  const js = jetstream(nc);
+  let open = 0;
+  let next = 0;
   const timer = setInterval(() => {
     const lines = headers();
     const attributes = {
       specversion: "1.0",
-      id: `g${count++}`,
+      id: `g${next++}`,
       source: "/good",
       type: "com.acme.good",
     };
     for (const [name, value] of Object.entries(attributes)) lines.set(`ce-${name}`, value);
-    nc.publish("events.com.acme.good.k", JSON.stringify({ at: Date.now() }), { headers: lines });
+    open++;
+    js.publish("events.com.acme.good.k", JSON.stringify({ at: Date.now() }), { headers: lines })
+      .then(() => count++) // what a busy server did not take is nobody's
+      .catch(() => {})
+      .finally(() => open--);
   }, trickleMs);
   return {
     [Symbol.dispose]: () => clearInterval(timer),
     async stop() {
       clearInterval(timer);
-      await eventually(() => took.length >= count, {
+      await eventually(() => open === 0 && took.length >= count, {
         what: "that the neighbour is done",
         timeoutMs: 30_000,
       });

@@ -230,7 +230,8 @@ async function foreignHeaders(world: World): Promise<string[]> {
       if (/^nats-/i.test(name)) found.add(`${name}: ${message?.header.get(name)}`);
     }
   }
-  const own = /^Nats-(?:Batch-(?:Id|Sequence|Commit)|Msg-Id|Expected-Stream: EVENTS)/;
+  const own =
+    /^Nats-(?:Batch-(?:Id|Sequence|Commit)|Msg-Id|Expected-(?:Stream: EVENTS|Last-Subject-Sequence: \d+|Last-Subject-Sequence-Subject: ledger\.))/;
   return [...found].filter((header) => !own.test(header) || /: (?:b|before)$/.test(header));
 }
 
