@@ -7,7 +7,7 @@ import { spec } from "node:test/reporters";
 import { findNatsServer } from "../runtime/broker/local/index.ts";
 
 /** More than cores: tests on servers wait for disks, timers and processes half of the time. */
-const concurrency = 4;
+const concurrency = 3;
 
 const root = resolve(import.meta.dirname, "..");
 const wanted = process.argv.slice(2);

@@ -99,12 +99,13 @@ test("P2: blocks of the identity index lost while it runs cost a re-read at the 
 test("P4: the identity index goes on where its blocks cannot be stored", async () => {
   await using nats = await startNats({ sync: "default" });
   await using p = await startTestPipeline(nats);
-  await p.run({});
+  const seen = on(Placed, {}, () => {});
+  await p.run({ seen });
   await p.broker.jsm.streams.delete("IDENTITIES");
   const all = placed(0, 17_000);
   for (let at = 0; at < all.length; at += 1_000) await produce(p.broker, all.slice(at, at + 1_000));
   await eventually(() => p.pipeline.identities.size === 17_000, { timeoutMs: 20_000 });
-  await p.run({ note: on(Placed, { start: "now" }, () => {}) });
+  await p.run({ seen, note: on(Placed, { start: "now" }, () => {}) });
   await produce(p.broker, placed(0, 1));
   await eventually(async () => (await p.settled()).get("note")?.duplicate === 1);
 });

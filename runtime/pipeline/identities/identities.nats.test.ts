@@ -168,11 +168,11 @@ test("V1: what is brought while an original cannot be read does not overtake the
   identities.deliver(created, b);
   process.kill(nats.pid, "SIGSTOP");
   identities.deliver(created, again); // its original is asked for, and the server does not answer
-  await eventually(() => broken.length > 0, { timeoutMs: 20_000 });
+  await eventually(() => broken.length > 0, { timeoutMs: 60_000 });
   identities.deliver(created, c);
   process.kill(nats.pid, "SIGCONT");
   identities.deliver(created, last);
-  await eventually(() => identities.passedOf(created) === 5, { timeoutMs: 20_000 });
+  await eventually(() => identities.passedOf(created) === 5, { timeoutMs: 60_000 });
   const found = [1, 2, 3, 4, 5].map((seq) => identities.repeatOf(seq));
   assert.deepEqual(found, [0, 0, 1, 0, 2]);
   await identities.stop();
