@@ -66,7 +66,8 @@ async function cliAll(lines: readonly string[]): Promise<Ended[]> {
 }
 
 test("--help lists the commands, and each command has examples", async () => {
-  const names = "init dev start emit tail handlers reconcile projection dead lanes check test".split(" ");
+  const names =
+    "init dev start emit tail handlers reconcile projection dead lanes check test".split(" ");
   const groups =
     "projection list,projection get,projection watch,dead list,dead show,dead replay,dead discard";
   const leaves = names.filter((name) => name !== "projection" && name !== "dead");
