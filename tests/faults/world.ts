@@ -14,6 +14,8 @@ import { type Logged, readLetters, readLog } from "./log.ts";
 import type { Plan } from "./model.ts";
 import type { Random } from "./random.ts";
 
+const startedMb = 60; // what a runtime has at least once it runs
+
 export const loadSource = readFileSync(join(import.meta.dirname, "fixtures/load.ts"), "utf8");
 
 export interface Progress {
@@ -101,8 +103,10 @@ export async function startFaultWorld(options: WorldOptions): Promise<FaultWorld
   let rssBeforeMb: number | undefined;
   const onNoted = () => {
     count.noted++;
-    if (rssBeforeMb === undefined && count.noted * 10 > plan.size && nodes[0] !== undefined)
-      rssBeforeMb = residentMb(nodes[0]);
+    if (rssBeforeMb !== undefined || count.noted * 10 <= plan.size || nodes[0] === undefined)
+      return;
+    const residentNow = residentMb(nodes[0]);
+    if (residentNow >= startedMb) rssBeforeMb = residentNow; // else it was just killed, or is starting
   };
   nc.subscribe(`events.${types.noted}.*`, { callback: onNoted });
 
