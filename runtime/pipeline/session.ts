@@ -121,13 +121,13 @@ export function startSession(parts: SessionParts): Session {
     const event = Object.freeze(decoded.event);
     identities.deliver(createdMs, delivery, event);
     const job = new FirstJob(handler, stream, delivery, slot, event, now);
-    if (waiting.size > 0 || identities.passedOf(createdMs) < seq) waiting.push({ job, type });
+    if (waiting.size > 0 || !identities.knows(createdMs, seq)) waiting.push({ job, type });
     else dedupe(job, type);
   }
 
   function release(): void {
     for (let next = waiting.peek(); next !== undefined; next = waiting.peek()) {
-      if (identities.passedOf(createdMs) < next.job.position.seq) return;
+      if (!identities.knows(createdMs, next.job.position.seq)) return;
       waiting.shift();
       if (scope.alive()) dedupe(next.job, next.type);
     }

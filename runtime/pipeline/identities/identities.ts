@@ -18,8 +18,8 @@ export interface IdentityLimits {
 }
 
 export interface Identities {
-  /** Up to where verdicts are known on the stream of that name that was created then. */
-  passedOf(createdMs: number): number;
+  /** Whether the verdict on a position is known, of the stream of that name that was created then. */
+  knows(createdMs: number, seq: number): boolean;
   /** Begins anew where the stream has been made anew since. */
   follow(createdMs: number): void;
   /** Takes what a handler was delivered; `identity` where it is known already. The verdict follows, now or later. */
@@ -28,7 +28,7 @@ export interface Identities {
   stored(firstSeq: number, identities: readonly (Identity | undefined)[]): void;
   /** The first sequence of the identity that this one repeats; 0 where it is the first itself. */
   repeatOf(seq: number): number;
-  /** Calls back whenever `passed` has moved. */
+  /** Calls back whenever more verdicts are known. */
   onProgress(listener: () => void): () => void;
   readonly size: number;
   readonly bytes: number;
@@ -265,7 +265,7 @@ export async function startIdentities(
   }
 
   return {
-    passedOf: (created) => (created === createdMs ? verdicts.passed : 0),
+    knows: (created, seq) => created === createdMs && verdicts.knows(seq),
     follow,
     deliver,
     stored,

@@ -26,6 +26,23 @@ async function verdictsOn(log: Log, hash: VerdictParts["hash"], order: readonly 
   return log.map((_, at) => verdicts.repeatOf(at + 1));
 }
 
+test("V4: an event that nobody before it resembles waits for no other one's verdict; one that does, waits", () => {
+  const verdicts = createVerdicts({
+    countMax: 1_000,
+    hash: hashIdentity,
+    readIdentity: () => new Promise(() => {}), // no answer
+    onPassed() {},
+    onUnread: () => assert.fail("nothing is unread"),
+  });
+  for (const [at, id] of ["1", "1", "2", "3", "2"].entries())
+    verdicts.note(at + 1, { source: "/a", id });
+  assert.equal(verdicts.passed, 1);
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6].filter((seq) => verdicts.knows(seq)),
+    [1, 3, 4],
+  );
+});
+
 /** Where each identity stands first. */
 function firstsOf(log: Log): number[] {
   const firsts = new Map<string, number>();
