@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { jsonData } from "./arbitraries.ts";
 import { bounds } from "./attributes.ts";
-import { codecOf, decodeData, encodeData, withinDepth } from "./data.ts";
+import { codecOf, decodeData, encodeData } from "./data.ts";
+import { withinDepth } from "./json-text.ts";
 
 const msgpack = "application/msgpack";
 

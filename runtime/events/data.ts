@@ -1,8 +1,8 @@
 // Event data on the wire: which codec a content type names, bytes to value and back. Pure.
 // D1 What decodes is at most bounds.depthMax deep, so that no later walk over it overflows the stack.
-import { isAscii } from "node:buffer";
 import { Packr, Unpackr } from "msgpackr";
 import { bounds, type Fault, fault } from "./attributes.ts";
+import { parseJson, withinDepth } from "./json-text.ts";
 import { judgeMessagePack } from "./msgpack-shape.ts";
 
 export type DataCodec = "json" | "msgpack" | "text" | "bytes";
@@ -32,34 +32,23 @@ export function decodeData(bytes: Uint8Array, contentType: string | undefined): 
   if (bytes.byteLength === 0) return { ok: true, data: undefined };
   const codec = codecOf(contentType);
   if (codec === "bytes") return { ok: true, data: plainBytes(bytes) };
+  if (codec === "json") return decodeJson(bytes, contentType);
   try {
     if (codec === "msgpack") {
       const shape = judgeMessagePack(bytes, bounds.depthMax);
       if (shape.kind === "deep") return tooDeep();
       if (shape.kind === "broken") return undecodable(contentType, shape.why);
     }
-    const data = decoders[codec](bytes);
-    if (codec === "json" && !withinDepth(data, bounds.depthMax)) return tooDeep();
-    return { ok: true, data };
+    return { ok: true, data: decoders[codec](bytes) };
   } catch (error) {
     return undecodable(contentType, error instanceof Error ? error.message : String(error));
   }
 }
 
-/** The same for a message's payload, which stands in `raw` from `from` on: plain ASCII JSON needs no decoder. */
-export function decodePayload(
-  raw: Buffer,
-  from: number,
-  contentType: string | undefined,
-): DecodedData {
-  if (codecOf(contentType) !== "json" || !isAscii(raw))
-    return decodeData(raw.subarray(from), contentType);
-  try {
-    const data: unknown = JSON.parse(raw.toString("latin1", from));
-    return withinDepth(data, bounds.depthMax) ? { ok: true, data } : tooDeep();
-  } catch (error) {
-    return undecodable(contentType, error instanceof Error ? error.message : String(error));
-  }
+function decodeJson(bytes: Uint8Array, contentType: string | undefined): DecodedData {
+  const parsed = parseJson(bytes, bounds.depthMax);
+  if (parsed.kind === "value") return { ok: true, data: parsed.value };
+  return parsed.kind === "deep" ? tooDeep() : undecodable(contentType, parsed.why);
 }
 
 // Never a Buffer, whose slice() is a view: what a handler gets does not depend on where it came from.
@@ -116,27 +105,11 @@ function encodeMessagePack(data: unknown): Uint8Array {
   return bytes;
 }
 
-/** Whether a decoded value is at most this many levels deep. */
-export function withinDepth(value: unknown, levels: number): boolean {
-  if (value === null || typeof value !== "object" || ArrayBuffer.isView(value)) return true;
-  if (levels === 0) return false;
-  if (Array.isArray(value)) {
-    for (const item of value) if (!withinDepth(item, levels - 1)) return false;
-    return true;
-  }
-  for (const name in value) {
-    if (!withinDepth((value as Record<string, unknown>)[name], levels - 1)) return false;
-  }
-  return true;
-}
-
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
 const packr = new Packr({ useRecords: false });
-const utf8 = new TextDecoder("utf-8", { fatal: true });
 const wholeUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-const decoders: Record<Exclude<DataCodec, "bytes">, (bytes: Uint8Array) => unknown> = {
-  json: (bytes) => JSON.parse(utf8.decode(bytes)),
+const decoders: Record<"msgpack" | "text", (bytes: Uint8Array) => unknown> = {
   msgpack: (bytes) => unpackr.unpack(bytes),
   text: (bytes) => wholeUtf8.decode(bytes),
 };

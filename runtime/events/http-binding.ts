@@ -1,9 +1,10 @@
 // CloudEvents' HTTP binding 1.0.2: binary, structured and batched mode. Pure: headers and body in, events or one
 // fault of the request out. A batch is all or nothing.
-import { type Decoded, type Fault, refuse } from "./attributes.ts";
+import { bounds, type Decoded, type Fault, refuse } from "./attributes.ts";
 import type { CloudEvent } from "./event.ts";
 import { type HeaderFields, headerFields } from "./headers.ts";
-import { decodeJsonEvent, fromJsonEnvelope } from "./json-format.ts";
+import { decodeJsonEvent, envelopeLevels, fromJsonEnvelope } from "./json-format.ts";
+import { parseJson } from "./json-text.ts";
 import { decodeBinary } from "./nats-binding.ts";
 
 export type DecodedRequest =
@@ -49,16 +50,15 @@ function decodeEnvelopes(media: string, body: Uint8Array): DecodedRequest {
   }
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
 function decodeBatch(body: Uint8Array): DecodedRequest {
-  let batch: unknown;
-  try {
-    batch = JSON.parse(utf8.decode(body));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return refuse("EDDY_EVENT_MALFORMED", `the batch is not JSON: ${why}`);
+  const parsed = parseJson(body, envelopeLevels + 1);
+  if (parsed.kind === "broken")
+    return refuse("EDDY_EVENT_MALFORMED", `the batch is not JSON: ${parsed.why}`);
+  if (parsed.kind === "deep") {
+    const text = `an event of the batch is nested deeper than ${bounds.depthMax} levels`;
+    return refuse("EDDY_EVENT_TOO_DEEP", text, "data");
   }
+  const batch = parsed.value;
   if (!Array.isArray(batch)) return refuse("EDDY_EVENT_MALFORMED", "the batch is not a JSON array");
   const events: CloudEvent[] = [];
   for (const [index, envelope] of batch.entries()) {

@@ -9,7 +9,7 @@ export {
   isRfc3339,
   makeEvent,
 } from "./attributes.ts";
-export { codecOf, type DataCodec, decodeData, encodeData, withinDepth } from "./data.ts";
+export { codecOf, type DataCodec, decodeData, encodeData } from "./data.ts";
 export { describeThrown, EddyError, type ErrorFacts } from "./errors.ts";
 export {
   type AttributeValue,
@@ -29,6 +29,7 @@ export {
 } from "./headers.ts";
 export { type DecodedRequest, decodeRequest } from "./http-binding.ts";
 export { decodeJsonEvent, fromJsonEnvelope, toJsonEnvelope } from "./json-format.ts";
+export { withinDepth } from "./json-text.ts";
 export {
   decodeBinary,
   decodeMessage,

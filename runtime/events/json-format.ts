@@ -1,20 +1,18 @@
 // CloudEvents JSON event format 1.0: structured mode's envelope, over NATS and HTTP alike. Pure.
 import { bounds, type Decoded, makeEvent, refuse } from "./attributes.ts";
-import { codecOf, decodeData, encodeData, withinDepth } from "./data.ts";
+import { codecOf, decodeData, encodeData } from "./data.ts";
 import type { CloudEvent } from "./event.ts";
+import { parseJson, withinDepth } from "./json-text.ts";
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+/** The envelope is one level, its data may have as many as data anywhere else. */
+export const envelopeLevels = bounds.depthMax + 1;
 
 /** Decodes one structured JSON envelope. */
 export function decodeJsonEvent(bytes: Uint8Array): Decoded {
-  let envelope: unknown;
-  try {
-    envelope = JSON.parse(utf8.decode(bytes));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return refuse("EDDY_EVENT_MALFORMED", `the event is not JSON: ${why}`);
-  }
-  return fromJsonEnvelope(envelope);
+  const parsed = parseJson(bytes, envelopeLevels);
+  if (parsed.kind === "value") return fromJsonEnvelope(parsed.value);
+  if (parsed.kind === "deep") return tooDeep();
+  return refuse("EDDY_EVENT_MALFORMED", `the event is not JSON: ${parsed.why}`);
 }
 
 /** Makes the event of a parsed envelope (section 3 of the JSON format). */
@@ -22,11 +20,7 @@ export function fromJsonEnvelope(envelope: unknown): Decoded {
   if (envelope === null || typeof envelope !== "object" || Array.isArray(envelope)) {
     return refuse("EDDY_EVENT_MALFORMED", "the event is not a JSON object");
   }
-  // The envelope is one level, its data may have as many as data anywhere else.
-  if (!withinDepth(envelope, bounds.depthMax + 1)) {
-    const text = `the event is nested deeper than ${bounds.depthMax} levels`;
-    return refuse("EDDY_EVENT_TOO_DEEP", text, "data");
-  }
+  if (!withinDepth(envelope, envelopeLevels)) return tooDeep();
   const attributes = new Map<string, unknown>(Object.entries(envelope));
   const data = attributes.get("data");
   const base64 = attributes.get("data_base64");
@@ -37,6 +31,11 @@ export function fromJsonEnvelope(envelope: unknown): Decoded {
     return refuse("EDDY_EVENT_MALFORMED", "data and data_base64 exclude each other", "data_base64");
   }
   return withBinaryData(attributes, base64);
+}
+
+function tooDeep(): Decoded {
+  const text = `the event is nested deeper than ${bounds.depthMax} levels`;
+  return refuse("EDDY_EVENT_TOO_DEEP", text, "data");
 }
 
 // Section 3.1.1: where datacontenttype is no JSON, the JSON string holds the data's text.
