@@ -20,6 +20,19 @@ export class EddyError extends Error {
   }
 }
 
+/**
+ * An error about input: it has no stack, because where the runtime noticed it helps nobody, and to find that out
+ * costs more than all else that is done with a message that is no event.
+ */
+export function inputError(code: string, message: string, facts: ErrorFacts = {}): EddyError {
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  const error = new EddyError(code, message, facts);
+  Error.stackTraceLimit = before;
+  delete error.stack;
+  return error;
+}
+
 /** The text of anything that was thrown: handlers may throw strings, undefined or worse. Throws for nothing. */
 export function describeThrown(thrown: unknown): {
   name: string;

@@ -10,7 +10,7 @@ export {
   makeEvent,
 } from "./attributes.ts";
 export { codecOf, type DataCodec, decodeData, encodeData } from "./data.ts";
-export { describeThrown, EddyError, type ErrorFacts } from "./errors.ts";
+export { describeThrown, EddyError, type ErrorFacts, inputError } from "./errors.ts";
 export {
   type AttributeValue,
   type CloudEvent,

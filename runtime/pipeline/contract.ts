@@ -7,6 +7,7 @@ import {
   describeThrown,
   EddyError,
   type Fault,
+  inputError,
   nameOf,
   subjectOfType,
 } from "../events/index.ts";
@@ -24,13 +25,13 @@ export function contractError(handler: Handler, event: CloudEvent): EddyError | 
   const what = () => `${handler.name} cannot take ${nameOf(event)}`; // asked for each event, needed for few
   if (type === undefined) {
     const text = `${what()}: it does not read this type any more. Give it back once it does, or discard it`;
-    return new EddyError("EDDY_EVENT_UNWANTED", text);
+    return inputError("EDDY_EVENT_UNWANTED", text);
   }
   try {
     const wrong = validatorOf(type.schema)(event.data);
     if (wrong.length === 0) return undefined;
     const text = `${what()}: ${wrong.join("; ")}. Fix the producer or the schema, then give it back: eddy dead replay`;
-    return new EddyError("EDDY_DATA_INVALID", text);
+    return inputError("EDDY_DATA_INVALID", text);
   } catch (cause) {
     const text = `${what()}: its schema does not compile: ${describeThrown(cause).message}. Fix it, then give it back: eddy dead replay`;
     return new EddyError("EDDY_DATA_INVALID", text, {}, { cause });
@@ -40,7 +41,7 @@ export function contractError(handler: Handler, event: CloudEvent): EddyError | 
 /** A message that is no event. */
 export function faultError(fault: Fault, { position, natsSubject: subject }: Original): EddyError {
   const attribute = fault.attribute === undefined ? {} : { attribute: fault.attribute };
-  return new EddyError(
+  return inputError(
     fault.code,
     `the message at ${position.stream} ${position.seq} (${subject}) is no event: ${fault.message}`,
     attribute,

@@ -1,7 +1,7 @@
 // Whether an event is too old to run: by its handler's `maxAge`, or by its own extension `expirytime`. Pure.
 // E1 What cannot be read as a time expires nothing. E2 A clock that is ahead makes no event younger than its storage.
 import type { Handler } from "../authoring/index.ts";
-import { type CloudEvent, EddyError, isRfc3339, nameOf } from "../events/index.ts";
+import { type CloudEvent, type EddyError, inputError, isRfc3339, nameOf } from "../events/index.ts";
 
 /** What says that an event is too old. */
 export type ExpiryPolicy = "maxAge" | "expirytime";
@@ -36,5 +36,5 @@ export function expiredError(
       ? `is older than its maxAge of ${String(options.maxAge)}`
       : `has passed its expirytime ${String(event.extensions.expirytime)}`;
   const text = `${nameOf(event)} ${limit}: ${name} did not run`;
-  return new EddyError("EDDY_EVENT_EXPIRED", text, { policy });
+  return inputError("EDDY_EVENT_EXPIRED", text, { policy });
 }

@@ -4,7 +4,7 @@
 // S4 Whatever a message or a declaration holds, nothing is thrown into the client's callback.
 import { parseDuration } from "../authoring/index.ts";
 import { type ConsumerInfo, type Delivery, type JsMsg, readDelivery } from "../broker/index.ts";
-import { decodeStored, EddyError, nameOf } from "../events/index.ts";
+import { decodeStored, type EddyError, inputError, nameOf } from "../events/index.ts";
 import { createAttempts } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
@@ -143,7 +143,7 @@ export function startSession(parts: SessionParts): Session {
     }
     if (event.type !== type) {
       const text = `${nameOf(event)} was stored on ${job.original.natsSubject}, which is for events of type ${type}`;
-      dead(job, "undecodable", new EddyError("EDDY_EVENT_ATTRIBUTE", text, { attribute: "type" }));
+      dead(job, "undecodable", inputError("EDDY_EVENT_ATTRIBUTE", text, { attribute: "type" }));
       return;
     }
     intoLane(job);
@@ -244,7 +244,7 @@ export function startSession(parts: SessionParts): Session {
     takeAgain(job) {
       if (hasEvent(job)) return intoLane(job);
       const text = "the message is no event any version could read";
-      dead(job, "undecodable", new EddyError("EDDY_EVENT_MALFORMED", text));
+      dead(job, "undecodable", inputError("EDDY_EVENT_MALFORMED", text));
     },
     condemn(message, cause) {
       if (!scope.alive()) return;

@@ -13,8 +13,8 @@ import { eddyJson } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
 import { startWorld } from "../support/world.ts";
 
-/** `FUZZ_MESSAGES=20000` is the long run. */
-const messages = Number(process.env.FUZZ_MESSAGES ?? 2_000);
+/** `FUZZ_MESSAGES=2000` is a short run. */
+const messages = Number(process.env.FUZZ_MESSAGES ?? 20_000);
 const type = "com.acme.fuzz";
 const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const again = `FUZZ_SEED=${seed} node --import tsx tests/run.ts promises/fuzz`;
