@@ -21,10 +21,11 @@ export {
   watchConnection,
 } from "./connect.ts";
 export { AckPolicy, consumerInfo, durable, ensureConsumer } from "./consumers.ts";
-export { type Delivery, readDelivery } from "./delivery.ts";
+export { Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
 export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";
+export { heldMaxOf } from "./prefetch.ts";
 export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";
 export {
   bucketConfig,

@@ -1,8 +1,11 @@
-// Tells requests that wait for an answer that the connection is gone, and the answer with it: waiting for their
-// timeout instead would hold up every batch for seconds after each cut.
+// What waits for something from the connection hears that it is gone: to wait for a timeout instead would hold up every
+// batch for seconds after each cut.
 import type { Msg, NatsConnection, Payload, RequestOptions } from "./client.ts";
 
-const waiting = new WeakMap<NatsConnection, Set<() => void>>();
+type Loss = "disconnect" | "reconnect";
+type Listener = (loss: Loss) => void;
+
+const listening = new WeakMap<NatsConnection, Set<Listener>>();
 
 /** A request that fails as soon as the connection is lost. */
 export function answerTo(
@@ -12,25 +15,29 @@ export function answerTo(
   options: RequestOptions,
 ): Promise<Msg> {
   return new Promise((resolve, reject) => {
-    const lost = () => reject(new Error("the connection was lost before the answer"));
-    const known = waiting.get(nc) ?? watch(nc);
-    known.add(lost);
-    nc.request(natsSubject, payload, options)
-      .then(resolve, reject)
-      .finally(() => known.delete(lost));
+    // What was sent between the two may be lost as well.
+    const unwatch = onLoss(nc, () => {
+      unwatch();
+      reject(new Error("the connection was lost before the answer"));
+    });
+    nc.request(natsSubject, payload, options).then(resolve, reject).finally(unwatch);
   });
 }
 
-function watch(nc: NatsConnection): Set<() => void> {
-  const listeners = new Set<() => void>();
-  waiting.set(nc, listeners);
+/** Tells when the connection is cut, and when it is back. Returns what ends it. */
+export function onLoss(nc: NatsConnection, listener: Listener): () => void {
+  const known = listening.get(nc) ?? watch(nc);
+  known.add(listener);
+  return () => known.delete(listener);
+}
+
+function watch(nc: NatsConnection): Set<Listener> {
+  const listeners = new Set<Listener>();
+  listening.set(nc, listeners);
   void (async () => {
-    for await (const status of nc.status()) {
-      // What was sent between the two may be lost as well.
-      if (status.type !== "disconnect" && status.type !== "reconnect") continue;
-      const all = [...listeners];
-      listeners.clear();
-      for (const lost of all) lost();
+    for await (const { type } of nc.status()) {
+      if (type !== "disconnect" && type !== "reconnect") continue;
+      for (const listener of [...listeners]) listener(type);
     }
   })();
   return listeners;

@@ -49,10 +49,10 @@ export class FirstJob<Event extends CloudEvent | undefined> implements Job {
   }
 
   get original(): Original {
-    const { message, raw, headerLength, storedMs } = this.#delivery;
+    const { natsSubject, raw, headerLength, storedMs } = this.#delivery;
     return {
       position: this.position,
-      natsSubject: message.subject,
+      natsSubject,
       timeMs: storedMs,
       ...(headerLength === 0 ? {} : { headers: raw.subarray(0, headerLength) }),
       data: raw.subarray(headerLength),

@@ -6,8 +6,10 @@ import type { Handler } from "../authoring/index.ts";
 import {
   type Broker,
   consumerInfo,
+  type Delivery,
+  type DurableRead,
   ensureConsumer,
-  type JsMsg,
+  heldMaxOf,
   readDurable,
 } from "../broker/index.ts";
 import { describeThrown } from "../events/index.ts";
@@ -142,13 +144,15 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     const input = await take();
     parts.identities.follow(input.createdMs);
     const ended = signal<End>();
-    const floor = createFloor<JsMsg>(input);
+    const floor = createFloor<Delivery>(input);
     const { record, seq } = input;
     const onLost = () => ended.resolve("lost");
-    const ledger = holdLedger(
-      { place, record, seq, onLost, onStored: () => session.settle() },
-      floor,
-    );
+    let read: DurableRead | undefined;
+    const onStored = () => {
+      session.settle();
+      read?.more();
+    };
+    const ledger = holdLedger({ place, record, seq, onLost, onStored }, floor);
     const scope = makeScope(ledger, entries);
     const loaded = await loadHeld({
       broker,
@@ -176,7 +180,8 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       const prepared = handler;
       await ensureConsumer(broker.jsm, home, configOf(prepared, parts));
       await windTo(input.floor + 1);
-      const read = await readDurable(broker, home, durableName, trial?.take ?? session.take);
+      const hasRoom = () => session.heldBytes < heldMaxOf(broker.nc);
+      read = readDurable(broker, home, durableName, trial?.take ?? session.take, hasRoom);
       closing.push(read.stop);
       void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));
       const after = trial?.over ?? Promise.resolve();

@@ -3,7 +3,7 @@
 // S2 An event meets the identity index before its lane, in stream order. S3 A session that is over settles nothing.
 // S4 Whatever a message or a declaration holds, nothing is thrown into the client's callback.
 import { parseDuration } from "../authoring/index.ts";
-import { type ConsumerInfo, type Delivery, type JsMsg, readDelivery } from "../broker/index.ts";
+import type { ConsumerInfo, Delivery } from "../broker/index.ts";
 import { decodeStored, type EddyError, inputError, nameOf } from "../events/index.ts";
 import { createAttempts } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed } from "./conclude.ts";
@@ -27,11 +27,11 @@ const progressMs = 200; // how long positions without an outcome may wait for th
 const passedMax = 4_000; // and how many of them: well below what the server lets be un-acked
 
 export interface Session {
-  take(message: JsMsg): void;
+  take(delivery: Delivery): void;
   /** An event that comes back: a retry that is due, or a letter that is given back. */
   takeAgain(job: Job): void;
   /** A delivery that is not run: it ended the process too often. */
-  condemn(message: JsMsg, cause: EddyError): void;
+  condemn(delivery: Delivery, cause: EddyError): void;
   /** Resolves once nothing waits or runs, and what was concluded is on its way to be stored. */
   quiet(): Promise<void>;
   /** Moves the floor of a handler that has nothing in flight or unread up to a position; false where it has. */
@@ -43,13 +43,15 @@ export interface Session {
   /** What is in flight changes nothing any more. */
   end(): void;
   readonly inFlight: number;
+  /** Of deliveries above the floor: headers and data. */
+  readonly heldBytes: number;
   /** Deliveries that have arrived. */
   readonly received: number;
 }
 
 export interface SessionParts {
   readonly scope: Scope;
-  readonly floor: Floor<JsMsg>;
+  readonly floor: Floor<Delivery>;
   readonly identities: Identities;
   /** The stream that is read, and when it was created: verdicts of another one of that name do not count. */
   readonly input: { readonly stream: string; readonly createdMs: number };
@@ -66,6 +68,8 @@ export function startSession(parts: SessionParts): Session {
   const waiting = createQueue<{ job: EventJob; type: string }>(); // for their verdict
   let wanted = wantedSubjects(scope.handler());
   let received = 0;
+  let lastSeq = floor.passed;
+  let heldBytes = 0; // of deliveries that the floor has not passed
   let passed = 0; // positions without an outcome since the last ledger record
   const outside = createGate(outsideWidth, wakeFinishers); // conclusions of what has no lane
   let asking = 0; // events whose key another thread is asked for
@@ -76,9 +80,8 @@ export function startSession(parts: SessionParts): Session {
 
   scope.held?.begin({ laneWidth, left: wakeFinishers, outside: outside.enter });
 
-  function take(message: JsMsg): void {
+  function take(delivery: Delivery): void {
     if (!scope.alive()) return;
-    const delivery = readDelivery(message);
     const slot = arrive(delivery);
     if (slot !== undefined) decode(delivery, slot);
   }
@@ -91,7 +94,9 @@ export function startSession(parts: SessionParts): Session {
       return undefined;
     }
     received++;
-    const slot = floor.deliver(seq, delivery.message);
+    const slot = floor.deliver(seq, delivery);
+    if (seq > lastSeq) heldBytes += delivery.raw.byteLength;
+    lastSeq = Math.max(lastSeq, seq);
     if (slot !== undefined) return slot;
     passed++;
     identities.deliver(createdMs, delivery);
@@ -99,8 +104,7 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function decode(delivery: Delivery, slot: number): void {
-    const { message, seq, raw, headerLength } = delivery;
-    const { subject } = message;
+    const { natsSubject: subject, seq, raw, headerLength } = delivery;
     if (scope.handler().declaration.from !== wanted.from) wanted = wantedSubjects(scope.handler());
     const type = wanted.types.get(subject.slice(0, subject.lastIndexOf(".")));
     if (type === undefined) {
@@ -193,6 +197,10 @@ export function startSession(parts: SessionParts): Session {
     if (lanes.occupied === 0) wakeFinishers();
   }
 
+  function letGo({ raw }: Delivery): void {
+    heldBytes -= raw.byteLength;
+  }
+
   function dead(job: Job, reason: DeadReason, cause: EddyError): void {
     outside.enter(() => concludeDead(scope, job, reason, cause));
   }
@@ -246,9 +254,8 @@ export function startSession(parts: SessionParts): Session {
       const text = "the message is no event any version could read";
       dead(job, "undecodable", inputError("EDDY_EVENT_MALFORMED", text));
     },
-    condemn(message, cause) {
+    condemn(delivery, cause) {
       if (!scope.alive()) return;
-      const delivery = readDelivery(message);
       const slot = arrive(delivery);
       if (slot === undefined) return;
       const decoded = decodeStored(delivery.raw, delivery.headerLength);
@@ -269,7 +276,7 @@ export function startSession(parts: SessionParts): Session {
     },
     // The server learns of the floor only: one ack stands for all below it. A lost one is harmless.
     settle() {
-      const reached = floor.advance();
+      const reached = floor.advance(letGo);
       if (scope.alive()) reached?.ack();
     },
     finished() {
@@ -291,6 +298,9 @@ export function startSession(parts: SessionParts): Session {
     },
     get inFlight() {
       return floor.inFlight;
+    },
+    get heldBytes() {
+      return heldBytes;
     },
     get received() {
       return received;

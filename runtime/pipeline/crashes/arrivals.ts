@@ -1,15 +1,15 @@
 // Deliveries that wait for their turn during a trial, and whether more are to come.
 // A1 `complete` is said only where the consumer has nothing left that was not delivered here: a suspect that is gone from
 // the stream, or is not read any more, is waited for by nobody.
-import { consumerInfo, type JsMsg } from "../../broker/index.ts";
+import { consumerInfo, type Delivery } from "../../broker/index.ts";
 import { consumerName } from "../ledger/place.ts";
 import { createPause } from "../pause.ts";
 import type { Scope } from "../scope.ts";
 
 export interface Arrivals {
-  add(message: JsMsg): void;
+  add(message: Delivery): void;
   /** In stream order. */
-  readonly held: JsMsg[];
+  readonly held: Delivery[];
   readonly complete: boolean;
   /** Resolves when `made` gives something, to that; it is asked again with each arrival. */
   until<T>(made: () => T | undefined): Promise<T | undefined>;
@@ -23,7 +23,7 @@ const lookMs = { first: 20, most: 1_000 };
 export function collectArrivals(scope: Scope, received: () => number): Arrivals {
   const { broker } = scope;
   const name = consumerName(broker.app, scope.handler().name);
-  const held: JsMsg[] = [];
+  const held: Delivery[] = [];
   let complete = false;
   let ended = false;
   const idle = createPause();
@@ -37,7 +37,7 @@ export function collectArrivals(scope: Scope, received: () => number): Arrivals 
   return {
     add(message) {
       held.push(message);
-      if (message.info.pending === 0) complete = true;
+      if (message.pending === 0) complete = true;
       idle.wake();
     },
     held,

@@ -3,7 +3,7 @@
 // Stands between the consumer and the session while a trial is on; afterwards it hands on what comes.
 // T1 What runs is marked before it runs. T2 One that is tried alone is stored before the next one is marked, unless it
 // takes long; groups follow each other, and the marker names all that may still run. T3 Behind the last suspect nothing runs before the record says that the trial is over.
-import type { JsMsg } from "../../broker/index.ts";
+import type { Delivery } from "../../broker/index.ts";
 import type { InputRecord, Trial } from "../ledger/record.ts";
 import type { Scope } from "../scope.ts";
 import type { Session } from "../session.ts";
@@ -15,7 +15,7 @@ import { isTried, lookAhead, nextStep, type Step } from "./steps.ts";
 import { treatmentIn } from "./suspects.ts";
 
 export interface Trying {
-  take(message: JsMsg): void;
+  take(message: Delivery): void;
   /** Deliveries that have arrived and wait for their turn. */
   readonly held: number;
   /** Resolves once no suspect is left; never where the session ends before. */

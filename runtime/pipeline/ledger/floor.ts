@@ -11,7 +11,7 @@ export interface Floor<Item> {
   include(slot: number): void;
   exclude(slot: number): void;
   /** Moves over what is included, after it was stored; the item of the highest position passed. */
-  advance(): Item | undefined;
+  advance(onPassed?: (item: Item) => void): Item | undefined;
   /** The item that holds the floor, where one does. */
   oldest(): Item | undefined;
   /** Includes all up to a position below which nothing is in flight and nothing unread. */
@@ -75,13 +75,14 @@ export function createFloor<Item>(start: { floor: number; above: Intervals }): F
     },
     include: (slot) => set(slot, 1),
     exclude: (slot) => set(slot, 0),
-    advance() {
+    advance(onPassed) {
       let passed: Item | undefined;
       while (head < tail && isIncluded(head)) {
         const at = head++ & (size - 1);
         floor = seqs[at] as number;
         passed = items[at];
         items[at] = undefined;
+        if (passed !== undefined) onPassed?.(passed);
       }
       if (head === tail) floor = lastDelivered;
       return passed;

@@ -4,10 +4,10 @@
 // Q3 Whoever begins to read gets all that is left, also what was delivered to somebody who is gone.
 import {
   AckPolicy,
+  type Delivery,
   type DurableRead,
   durable,
   ensureConsumer,
-  type JsMsg,
   nanos,
   readDurable,
   readMessage,
@@ -53,7 +53,7 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
   const { broker } = scope;
   const { name } = scope.handler();
   const durableName = consumerName(broker.app, name);
-  const inFlight = new Map<number, JsMsg>(); // by the origin's sequence
+  const inFlight = new Map<number, Delivery>(); // by the origin's sequence
   let read: DurableRead | undefined;
   let stopped = false;
   const keepAlive = setInterval(() => {
@@ -99,21 +99,21 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
     if (left > 0 && read === undefined) {
       await broker.jsm.consumers.reset(retryStream, durableName, 1);
     }
-    return await readDurable(broker, retryStream, durableName, (message) => {
+    return readDurable(broker, retryStream, durableName, (message) => {
       receive(message).catch(() => later(message)); // the server did not answer: ask again
     });
   }
 
-  function later(message: JsMsg): void {
+  function later(message: Delivery): void {
     if (!broker.nc.isClosed()) message.nak(laterMs);
   }
 
-  async function receive(message: JsMsg): Promise<void> {
+  async function receive(message: Delivery): Promise<void> {
     const parcel = decodeParcel(message.data);
     if (parcel === undefined) {
       const release = decodeRelease(message.data);
       if (release !== undefined) return await letGo(message, release);
-      const text = `${message.subject} (${retryStream} ${message.seq}) holds no event of ours; it is dropped`;
+      const text = `${message.natsSubject} (${retryStream} ${message.seq}) holds no event of ours; it is dropped`;
       say("trouble", text, "EDDY_DUE_UNREADABLE");
       return message.ack();
     }
@@ -129,7 +129,7 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
   }
 
   // An operator lets a key go. Where the event that is named does not hold it any more, nothing changes.
-  async function letGo(message: JsMsg, { lane, by }: Release): Promise<void> {
+  async function letGo(message: Delivery, { lane, by }: Release): Promise<void> {
     if (stopped) return later(message);
     await scope.held?.release(lane, by);
     if (!scope.alive()) return;
@@ -137,7 +137,7 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
     message.ack();
   }
 
-  async function handOn(message: JsMsg, parcel: Parcel): Promise<void> {
+  async function handOn(message: Delivery, parcel: Parcel): Promise<void> {
     const { position } = parcel.original;
     const { judgement, standing } = await judged(parcel);
     switch (judgement) {
@@ -184,7 +184,7 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
   const asideOf = (parcel: Parcel) => retrySubject(broker.app, parcel);
 
   // The message goes last: whatever is missed before is done when it comes again.
-  async function remove(message: JsMsg, parcel: Parcel): Promise<void> {
+  async function remove(message: Delivery, parcel: Parcel): Promise<void> {
     const { letter } = parcel;
     if (letter !== undefined && (await letterThere(broker, parcel, letter))) {
       await removeLetter(broker, parcel, letter);
@@ -195,7 +195,7 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
     inFlight.delete(parcel.original.position.seq);
   }
 
-  function jobOf(message: JsMsg, parcel: Parcel, whole = parcel): Job {
+  function jobOf(message: Delivery, parcel: Parcel, whole = parcel): Job {
     return makeJob(whole, scope, () => {
       remove(message, parcel).catch(() => {
         inFlight.delete(parcel.original.position.seq);
