@@ -2,7 +2,14 @@
 // C1 The consumer says which instance pulls it; the ledger says who may. C2 What the server counts as delivered has
 // arrived here: else somebody else has it, and nobody would get it before the ack wait is over.
 import { type Handler, listOf, parseDuration, type Start } from "../authoring/index.ts";
-import { AckPolicy, type Broker, consumerInfo, durable, nanos } from "../broker/index.ts";
+import {
+  AckPolicy,
+  type Broker,
+  type ConsumerInfo,
+  consumerInfo,
+  durable,
+  nanos,
+} from "../broker/index.ts";
 import { narrowestFilter } from "../events/index.ts";
 import type { Delivered } from "./crashes/suspects.ts";
 import { consumerName } from "./ledger/place.ts";
@@ -69,10 +76,13 @@ export interface Watched {
   /** Deliveries that have arrived here since the consumer was wound. */
   readonly received: () => number;
   readonly onForeign: (why: string) => void;
+  /** Nobody else pulls. */
+  readonly onLook: (info: ConsumerInfo) => void;
 }
 
 /** Looks now and then whether somebody else pulls. Returns what ends it. */
-export function watchPullers({ broker, name, instance, received, onForeign }: Watched): () => void {
+export function watchPullers({ broker, name, instance, ...watched }: Watched): () => void {
+  const { received, onForeign, onLook } = watched;
   let before = -1; // what had arrived when more, or less, was delivered
   let still = 0; // looks since then at which nothing more had: on a busy machine much is on its way for seconds
   const look = async () => {
@@ -80,6 +90,7 @@ export function watchPullers({ broker, name, instance, received, onForeign }: Wa
     if (info === undefined) return; // gone or not answered: the reader notices by itself
     const puller = info.config.metadata?.["eddy.instance"];
     if (puller !== instance) return onForeign("another instance pulls its consumer");
+    onLook(info);
     const { consumer_seq: delivered } = info.delivered;
     const arrived = received();
     still = delivered !== arrived && arrived === before ? still + 1 : 0;

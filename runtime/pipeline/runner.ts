@@ -5,6 +5,7 @@
 import type { Handler } from "../authoring/index.ts";
 import {
   type Broker,
+  type ConsumerInfo,
   consumerInfo,
   type Delivery,
   type DurableRead,
@@ -13,6 +14,7 @@ import {
   readDurable,
 } from "../broker/index.ts";
 import { describeThrown } from "../events/index.ts";
+import { createCatchUp } from "./catch-up.ts";
 import type { Committer } from "./commit.ts";
 import {
   consumerConfig,
@@ -179,7 +181,13 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     try {
       const prepared = handler;
       await ensureConsumer(broker.jsm, home, configOf(prepared, parts));
-      await windTo(input.floor + 1);
+      const catchUp = createCatchUp({
+        broker,
+        config: () => configOf(handler, parts),
+        came: () => ({ all: session.received, unwanted: session.unwanted }),
+      });
+      const wound = await windTo(input.floor + 1);
+      if (trial === undefined) await catchUp.look(wound);
       const hasRoom = () => session.heldBytes < heldMaxOf(broker.nc);
       read = readDurable(broker, home, durableName, trial?.take ?? session.take, hasRoom);
       closing.push(read.stop);
@@ -190,7 +198,12 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       closing.push(due.stop, due.end);
       const received = () => session.received + (trial?.held ?? 0);
       const onForeign = (why: string) => breaks("EDDY_DELIVERY_GAP", why);
-      closing.push(watchPullers({ broker, name: durableName, instance, received, onForeign }));
+      const onLook = (now: ConsumerInfo) => {
+        if (detail === undefined) catchUp.look(now).catch(() => {}); // at the next one
+      };
+      closing.push(
+        watchPullers({ broker, name: durableName, instance, received, onForeign, onLook }),
+      );
       change({ state: "running", session, scope, end: ended.resolve });
       if (suspects !== undefined) sayTrial(suspects, after);
       troubles.mended(`${handler.name} runs again`);
@@ -252,9 +265,10 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     });
   }
 
-  async function windTo(seq: number): Promise<void> {
+  async function windTo(seq: number): Promise<ConsumerInfo> {
     const reset = await broker.jsm.consumers.reset(home, durableName, seq);
     if (reset.name !== durableName) throw new Error(`consumer ${durableName} was not reset`);
+    return reset;
   }
 
   // Another instance that took over winds the consumer: this one sees a gap before it sees a refused batch.

@@ -47,6 +47,8 @@ export interface Session {
   readonly heldBytes: number;
   /** Deliveries that have arrived. */
   readonly received: number;
+  /** How many of them were of no wanted type. */
+  readonly unwanted: number;
 }
 
 export interface SessionParts {
@@ -68,6 +70,7 @@ export function startSession(parts: SessionParts): Session {
   const waiting = createQueue<{ job: EventJob; type: string }>(); // for their verdict
   let wanted = wantedSubjects(scope.handler());
   let received = 0;
+  let unwanted = 0;
   let lastSeq = floor.passed;
   let heldBytes = 0; // of deliveries that the floor has not passed
   let passed = 0; // positions without an outcome since the last ledger record
@@ -108,6 +111,7 @@ export function startSession(parts: SessionParts): Session {
     if (scope.handler().declaration.from !== wanted.from) wanted = wantedSubjects(scope.handler());
     const type = wanted.types.get(subject.slice(0, subject.lastIndexOf(".")));
     if (type === undefined) {
+      unwanted++;
       identities.deliver(createdMs, delivery);
       pass(slot);
       return;
@@ -304,6 +308,9 @@ export function startSession(parts: SessionParts): Session {
     },
     get received() {
       return received;
+    },
+    get unwanted() {
+      return unwanted;
     },
   };
 }
