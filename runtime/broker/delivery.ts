@@ -40,7 +40,7 @@ export class Delivery {
     this.pending = numbers[first + 3] as number;
     this.#message = message;
     if (bytes !== undefined && parsed?.hdr !== undefined) {
-      this.raw = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      this.raw = asBuffer(bytes);
       this.headerLength = Math.max(0, parsed.hdr);
     } else {
       const block = message.headers === undefined ? noBytes : headerBytes(message.headers);
@@ -74,6 +74,11 @@ export class Delivery {
 }
 
 const noBytes = new Uint8Array(0);
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes; // what a socket gives
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 /** The delivery in a message of the client's own consumers. */
 export function readDelivery(message: JsMsg): Delivery {

@@ -19,7 +19,7 @@ export interface DurableRead {
   stop(): void;
 }
 
-const asksMax = 2_000;
+const asksMax = 1_000;
 const expiresMs = 5_000;
 const heartbeatMs = 1_000;
 const silentLooks = { again: 2, broken: 4 };

@@ -45,8 +45,18 @@ export function decodeData(bytes: Uint8Array, contentType: string | undefined): 
   }
 }
 
-function decodeJson(bytes: Uint8Array, contentType: string | undefined): DecodedData {
-  const parsed = parseJson(bytes, bounds.depthMax);
+/** The same for what stands in a message from byte `from` on: for JSON no view of it is made. */
+export function decodePayload(
+  raw: Buffer,
+  from: number,
+  contentType: string | undefined,
+): DecodedData {
+  if (codecOf(contentType) === "json") return decodeJson(raw, contentType, from);
+  return decodeData(raw.subarray(from), contentType);
+}
+
+function decodeJson(bytes: Uint8Array, contentType: string | undefined, from = 0): DecodedData {
+  const parsed = parseJson(bytes, bounds.depthMax, from);
   if (parsed.kind === "value") return { ok: true, data: parsed.value };
   return parsed.kind === "deep" ? tooDeep() : undecodable(contentType, parsed.why);
 }

@@ -17,30 +17,34 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-/** Parses UTF-8 text (RFC 8259) that nests `levels` deep at most. */
-export function parseJson(bytes: Uint8Array, levels: number): Parsed {
-  if (bytes.byteLength > judgedBytes && isDeep(bytes, levels)) return { kind: "deep" };
+/** Parses UTF-8 text (RFC 8259) that nests `levels` deep at most, and begins at byte `from`. */
+export function parseJson(bytes: Uint8Array, levels: number, from = 0): Parsed {
+  if (bytes.byteLength - from > judgedBytes && isDeep(bytes, levels, from)) return { kind: "deep" };
   try {
-    const value: unknown = JSON.parse(textOf(bytes));
+    const value: unknown = JSON.parse(textOf(bytes, from));
     return withinDepth(value, levels) ? { kind: "value", value } : { kind: "deep" };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return { kind: "broken", why: isUtf8(bytes) ? why : "it is not UTF-8" };
+    return { kind: "broken", why: isUtf8(bytes.subarray(from)) ? why : "it is not UTF-8" };
   }
 }
 
 // Most is plain ASCII, which needs no decoder. What is no UTF-8 is taken for empty text, which is no JSON.
-function textOf(bytes: Uint8Array): string {
-  if (isAscii(bytes)) {
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
-  }
-  return isUtf8(bytes) ? utf8.decode(bytes) : "";
+function textOf(bytes: Uint8Array, from: number): string {
+  if (isAscii(bytes)) return asBuffer(bytes).toString("latin1", from);
+  const rest = bytes.subarray(from);
+  return isUtf8(rest) ? utf8.decode(rest) : "";
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Whether brackets outside of strings nest deeper; text that is no JSON may seem to. */
-function isDeep(bytes: Uint8Array, levels: number): boolean {
+function isDeep(bytes: Uint8Array, levels: number, from: number): boolean {
   let depth = 0;
-  for (let at = 0; at < bytes.length; at++) {
+  for (let at = from; at < bytes.length; at++) {
     const byte = bytes[at] as number;
     if (byte === quote) at = endOfString(bytes, at);
     else if (byte === openBracket || byte === openBrace) {

@@ -2,7 +2,7 @@
 // this is done for every event. Pure.
 // P1 What it decodes is what the whole binding would decode. P2 All that is unusual, and every fault, is left to it.
 import { bounds, isExtensionName, isMediaType, isRfc3339 } from "./attributes.ts";
-import { decodeData } from "./data.ts";
+import { decodePayload } from "./data.ts";
 import type { AttributeValue, CloudEvent } from "./event.ts";
 
 type Draft = { -readonly [Name in keyof CloudEvent]: CloudEvent[Name] };
@@ -30,7 +30,7 @@ export function decodePlainBinary(raw: Buffer, headerLength: number): CloudEvent
   };
   if (!readAttributes(text, draft)) return undefined;
   if (headerLength < raw.length) {
-    const decoded = decodeData(raw.subarray(headerLength), draft.datacontenttype);
+    const decoded = decodePayload(raw, headerLength, draft.datacontenttype);
     if (!decoded.ok) return undefined;
     draft.data = decoded.data;
   }

@@ -2,6 +2,7 @@
 // fixed words, never text of an event, so their number is bounded.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Fact, Report } from "../pipeline/index.ts";
+import { countOutcomes } from "./outcomes.ts";
 
 /** What is read at the moment when somebody asks. */
 export interface Gauges {
@@ -53,23 +54,10 @@ async function readOrNothing(read: () => Gauges | Promise<Gauges>): Promise<Gaug
 
 function counting(registry: Registry): Report {
   const registers = [registry];
-  const events = new Counter({
-    name: "eddy_events_total",
-    help: "Events that have their outcome (handled, duplicate, expired, dead), by handler",
-    labelNames: ["handler", "outcome"],
-    registers,
-  });
   const retries = new Counter({
     name: "eddy_retries_total",
     help: "Failed attempts that will be followed by another one, by handler",
     labelNames: ["handler"],
-    registers,
-  });
-  const handle = new Histogram({
-    name: "eddy_handle_seconds",
-    help: "From an event's delivery to its outcome being stored, by handler",
-    labelNames: ["handler"],
-    buckets: seconds,
     registers,
   });
   const commit = new Histogram({
@@ -98,22 +86,12 @@ function counting(registry: Registry): Report {
     labelNames: ["code"],
     registers,
   });
-  const outcomesOf = cached((handler) => {
-    const outcomes = cached((outcome) => events.labels({ handler, outcome }));
-    for (const outcome of ["handled", "duplicate", "expired", "dead"]) {
-      events.inc({ handler, outcome }, 0);
-    }
-    return { outcomes, time: handle.labels({ handler }) };
-  });
+  const outcome = countOutcomes(registry, seconds);
 
   return (fact: Fact) => {
     switch (fact.kind) {
-      case "outcome": {
-        const { outcomes, time } = outcomesOf(fact.handler); // called for every event
-        outcomes(fact.outcome).inc();
-        time.observe(fact.ms / 1_000);
-        return;
-      }
+      case "outcome":
+        return outcome(fact);
       case "retry":
         return retries.inc({ handler: fact.handler });
       case "commit":
@@ -162,16 +140,5 @@ function showing(registry: Registry): (gauges: Gauges | undefined) => void {
       lag.set({ handler: handler.handler }, handler.lag);
       inFlight.set({ handler: handler.handler }, handler.inFlight);
     }
-  };
-}
-
-function cached<Value>(make: (name: string) => Value): (name: string) => Value {
-  const made = new Map<string, Value>();
-  return (name) => {
-    const known = made.get(name);
-    if (known !== undefined) return known;
-    const value = make(name);
-    made.set(name, value);
-    return value;
   };
 }

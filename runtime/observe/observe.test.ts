@@ -158,6 +158,8 @@ test("metrics count outcomes, retries, batches and show gauges that are read whe
   assert.equal(value(`eddy_events_total{${label},outcome="handled"`)?.split(" ")[1], "2");
   assert.equal(value(`eddy_events_total{${label},outcome="dead"`)?.split(" ")[1], "1");
   assert.equal(value(`eddy_events_total{${label},outcome="expired"`)?.split(" ")[1], "0");
+  assert.equal(value(`eddy_handle_seconds_count{${label}}`)?.split(" ")[1], "3");
+  assert.equal(value(`eddy_handle_seconds_bucket{le="+Inf",${label}}`)?.split(" ")[1], "3");
   assert.equal(value(`eddy_retries_total{${label}`)?.split(" ")[1], "1");
   assert.equal(value(`eddy_lag_events{${label}`)?.split(" ")[1], "5");
   assert.equal(value("eddy_identities ")?.split(" ")[1], "99");
