@@ -21,7 +21,7 @@ export interface Served extends AsyncDisposable {
 }
 
 /** As in the container; for all that is compared alike. */
-const nodeFlags = ["--max-semi-space-size=32"];
+export const nodeFlags = ["--max-semi-space-size=32"];
 
 /** Processes run this file with flags of Node's and its own arguments. */
 interface Launch {

@@ -8,11 +8,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { backlogOf } from "../backlog.ts";
 import type { Bench, Contest } from "../measure.ts";
 import { atMost, atMostMore } from "../row.ts";
-import { type Served, serve } from "../workers.ts";
+import { nodeFlags, type Served, serve } from "../workers.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const handlers = 50;
-const restMs = 1_000; // until what the start has left behind is gone
+const restMs = 6_000; // until what the start has left behind is gone
 
 export function idleContests(bench: Bench): Contest[] {
   const ways = { ours: "node", reference: "bare" };
@@ -55,6 +55,7 @@ async function startNode(url: string, folder: string): Promise<Served> {
   return await serve({
     file: join(root, "dist/cli/eddy.js"),
     args: ["start"],
+    nodeFlags,
     env: {
       EDDY_NATS_SERVERS: url,
       EDDY_HANDLERS: folder,

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { basename, extname, join, relative, resolve, sep } from "node:path";
 import { type BuildFailure, build, type Metafile, type Plugin, stop } from "esbuild";
 import type { FoundModule } from "./find.ts";
+import { compiling } from "./rest.ts";
 import { type ScriptMap, scriptName } from "./stack.ts";
 
 /** A source file of a module, and where its exports are found in what the script exports. */
@@ -27,7 +28,11 @@ export interface Compiled {
 }
 
 /** @throws esbuild's BuildFailure. */
-export async function compileModule(folder: string, module: FoundModule): Promise<Compiled> {
+export function compileModule(folder: string, module: FoundModule): Promise<Compiled> {
+  return compiling(() => compile(folder, module));
+}
+
+async function compile(folder: string, module: FoundModule): Promise<Compiled> {
   const specifiers = module.files.map((file) => `./${slashed(relative(folder, file))}`);
   const entry = specifiers.map((s, n) => `export * as m${n} from ${JSON.stringify(s)};`).join("\n");
   const result = await build({

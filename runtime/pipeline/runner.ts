@@ -101,6 +101,7 @@ type Life =
       end(why: End): void;
     };
 
+const heldMax = 2_000; // deliveries that wait for a trial to go on
 const endMs = 500; // for the record of a stop, after all else had its time
 const raiseMs = 3_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
 
@@ -188,7 +189,8 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       });
       const wound = await windTo(input.floor + 1);
       if (trial === undefined) await catchUp.look(wound);
-      const hasRoom = () => session.heldBytes < heldMaxOf(broker.nc);
+      const hasRoom = () =>
+        session.heldBytes < heldMaxOf(broker.nc) && (trial === undefined || trial.held < heldMax);
       read = readDurable(broker, home, durableName, trial?.take ?? session.take, hasRoom);
       closing.push(read.stop);
       void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));

@@ -32,6 +32,8 @@ export interface Session {
   takeAgain(job: Job): void;
   /** A delivery that is not run: it ended the process too often. */
   condemn(delivery: Delivery, cause: EddyError): void;
+  /** Resolves once the verdicts on these deliveries are known: then only their handler is between them and the end. */
+  foreseen(deliveries: readonly Delivery[]): Promise<void>;
   /** Resolves once nothing waits or runs, and what was concluded is on its way to be stored. */
   quiet(): Promise<void>;
   /** Moves the floor of a handler that has nothing in flight or unread up to a position; false where it has. */
@@ -268,6 +270,19 @@ export function startSession(parts: SessionParts): Session {
       const handler = scope.handler();
       const job = new FirstJob(handler, stream, delivery, slot, event, performance.now());
       dead(job, "crash", cause);
+    },
+    foreseen(deliveries) {
+      for (const delivery of deliveries) identities.deliver(createdMs, delivery);
+      const seqs = deliveries.map(({ seq }) => seq);
+      return new Promise((resolve) => {
+        const look = () => {
+          if (scope.alive() && !seqs.every((seq) => identities.knows(createdMs, seq))) return;
+          unlook();
+          resolve();
+        };
+        const unlook = identities.onProgress(look);
+        look();
+      });
     },
     quiet: untilNothingRuns,
     raise(to, { num_pending: unread, delivered }) {

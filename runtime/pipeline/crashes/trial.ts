@@ -1,7 +1,7 @@
 // The suspects of a crash, tried before anything else of their handler goes on: each behind a stored marker, so that
 // the next start knows what ran if the process dies again.
 // Stands between the consumer and the session while a trial is on; afterwards it hands on what comes.
-// T1 What runs is marked before it runs. T2 One that is tried alone is stored before the next one is marked, unless it
+// T1 What runs is marked before it runs, and runs at once: a death while it waited would count against it. T2 One that is tried alone is stored before the next one is marked, unless it
 // takes long; groups follow each other, and the marker names all that may still run. T3 Behind the last suspect nothing runs before the record says that the trial is over.
 import type { Delivery } from "../../broker/index.ts";
 import type { InputRecord, Trial } from "../ledger/record.ts";
@@ -94,6 +94,7 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
     sizeBefore = size;
     if (ended) return;
     leave ??= await gate.enter(alone);
+    await Promise.race([session.foreseen(held.slice(0, count)), ending.promise]);
     if (ended) return;
     const seqs = held.slice(0, count).map(({ seq }) => seq);
     lingering = [...lingering, ...seqs.filter((seq) => isTried(treat(seq)))];
