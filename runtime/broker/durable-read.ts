@@ -83,6 +83,10 @@ export function readDurable(
   }
 
   function listen(): void {
+    if (nc.isClosed()) {
+      stop();
+      return;
+    }
     silent = heard || asks.open <= 0 ? 0 : silent + 1;
     heard = false;
     if (silent === silentLooks.again) asks.anew();
@@ -108,7 +112,7 @@ export function readDurable(
   return {
     broken,
     more() {
-      if (!over) asks.more();
+      if (!over && !nc.isClosed()) asks.more();
     },
     stop,
   };
@@ -122,9 +126,10 @@ function createAsks(broker: Broker, request: string, inbox: string, hasRoom: () 
   let idle = true; // nothing has come since the last request
 
   function more(): void {
-    if (messages > asksMax / 2 && bytes > shareOf(nc) / 2) return;
-    const room = shareOf(nc) - bytes;
-    if (messages < asksMax && room > 0 && hasRoom()) send(asksMax - messages, room);
+    const share = shareOf(nc);
+    if (messages > asksMax / 2 && bytes > share / 2) return;
+    const room = share - bytes; // a request for crumbs would be over before a message fits in
+    if (messages < asksMax && room >= share / 16 && hasRoom()) send(asksMax - messages, room);
   }
 
   function send(batch: number, room: number): void {
@@ -145,8 +150,11 @@ function createAsks(broker: Broker, request: string, inbox: string, hasRoom: () 
     ended(left: { messages: number; bytes: number; large: boolean }): void {
       messages = Math.max(0, messages - left.messages);
       bytes = messages === 0 ? 0 : Math.max(0, bytes - left.bytes);
-      // The next one alone is more than a share.
-      if (messages === 0 && left.large && idle) send(1, maxPayloadBytes + subjectsMax);
+      if (!left.large) more();
+      else if (messages > 0)
+        return; // what else is asked for has more room, or ends as well
+      else if (idle)
+        send(1, maxPayloadBytes + subjectsMax); // the next one alone is more than a share
       else more();
     },
     /** The server has forgotten all of it. */

@@ -1,5 +1,6 @@
 // A handler's durable consumer on the home stream: what it is to be, and whether this instance is its only puller.
-// C1 The consumer says which instance pulls it; the ledger says who may. C2 What the server counts as delivered has
+// C1 The consumer says which instance pulls it; the ledger says who may. Who holds so much that it does not pull says
+// that it is there. C2 What the server counts as delivered has
 // arrived here: else somebody else has it, and nobody would get it before the ack wait is over.
 import { type Handler, listOf, parseDuration, type Start } from "../authoring/index.ts";
 import {
@@ -76,13 +77,15 @@ export interface Watched {
   /** Deliveries that have arrived here since the consumer was wound. */
   readonly received: () => number;
   readonly onForeign: (why: string) => void;
+  /** It holds as much as it may, and does not pull. */
+  readonly isFull: () => boolean;
   /** Nobody else pulls. */
   readonly onLook: (info: ConsumerInfo) => void;
 }
 
 /** Looks now and then whether somebody else pulls. Returns what ends it. */
 export function watchPullers({ broker, name, instance, ...watched }: Watched): () => void {
-  const { received, onForeign, onLook } = watched;
+  const { received, isFull, onForeign, onLook } = watched;
   let before = -1; // what had arrived when more, or less, was delivered
   let still = 0; // looks since then at which nothing more had: on a busy machine much is on its way for seconds
   const look = async () => {
@@ -90,6 +93,10 @@ export function watchPullers({ broker, name, instance, ...watched }: Watched): (
     if (info === undefined) return; // gone or not answered: the reader notices by itself
     const puller = info.config.metadata?.["eddy.instance"];
     if (puller !== instance) return onForeign("another instance pulls its consumer");
+    if (isFull()) {
+      const metadata = { ...info.config.metadata, [fullSince]: new Date().toISOString() };
+      await broker.jsm.consumers.update(broker.home, name, { metadata }).catch(() => {});
+    }
     onLook(info);
     const { consumer_seq: delivered } = info.delivered;
     const arrived = received();
@@ -102,8 +109,17 @@ export function watchPullers({ broker, name, instance, ...watched }: Watched): (
   return () => clearInterval(timer);
 }
 
+const fullSince = "eddy.full";
+const fullMs = 10_000;
+
+/** Whether somebody pulls the consumer, or said a moment ago that it is too full to pull. */
+export function isPulled({ num_waiting, config }: ConsumerInfo, nowMs: number): boolean {
+  const full = Date.parse(config.metadata?.[fullSince] ?? "");
+  return num_waiting > 0 || nowMs - full < fullMs;
+}
+
 const standbyLookMs = 1_000;
-const silentLooks = 3; // one alone may fall between two pulls
+const silentLooks = 4; // one alone may fall between two pulls, three between two words of somebody who is full
 
 /** Resolves once nobody pulls the consumer any more, or `stopped` says so. Whoever pulls is left alone. */
 export async function untilNobodyPulls(
@@ -112,9 +128,14 @@ export async function untilNobodyPulls(
   pause: (ms: number) => Promise<void>,
   stopped: () => boolean,
 ): Promise<void> {
+  let full: string | undefined; // by the other one's clock: only whether it moves counts
   for (let silent = 0; !stopped() && silent < silentLooks; ) {
     await pause(standbyLookMs);
     const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => null);
-    if (info !== null) silent = info === undefined || info.num_waiting === 0 ? silent + 1 : 0;
+    if (info === null) continue;
+    const said = info?.config.metadata?.[fullSince];
+    const silence = (info === undefined || info.num_waiting === 0) && said === full;
+    silent = silence ? silent + 1 : 0;
+    full = said;
   }
 }

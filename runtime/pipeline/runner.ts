@@ -203,9 +203,9 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       const onLook = (now: ConsumerInfo) => {
         if (detail === undefined) catchUp.look(now).catch(() => {}); // at the next one
       };
-      closing.push(
-        watchPullers({ broker, name: durableName, instance, received, onForeign, onLook }),
-      );
+      const isFull = () => !hasRoom();
+      const watched = { broker, name: durableName, instance, received, isFull, onForeign, onLook };
+      closing.push(watchPullers(watched));
       change({ state: "running", session, scope, end: ended.resolve });
       if (suspects !== undefined) sayTrial(suspects, after);
       troubles.mended(`${handler.name} runs again`);

@@ -1,5 +1,6 @@
 // What each handler of an app has done, read from the server alone: ledgers and consumers. No runtime needs to run.
 import { type Broker, type ConsumerInfo, readMessage, streamInfo } from "../broker/index.ts";
+import { isPulled } from "./consume.ts";
 import { type Counts, noCounts } from "./ledger/counts.ts";
 import { consumerPrefix, placeNamed } from "./ledger/place.ts";
 import { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
@@ -11,7 +12,7 @@ export interface HandlerRow extends Counts {
   readonly version: string;
   /** running: somebody pulls its consumer now. trying: that, and events are tried that were in flight at a crash. */
   readonly state: "running" | "trying" | "stopped";
-  /** Events of its filter that are not settled yet. */
+  /** Events of its filter that are not settled yet; at most as many while it catches up on a long backlog. */
   readonly lag: number;
 }
 
@@ -30,7 +31,7 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
       kind,
       file: meta["eddy.file"] ?? "",
       version: meta["eddy.version"] ?? "",
-      state: info.num_waiting === 0 ? "stopped" : record?.trial ? "trying" : "running",
+      state: !isPulled(info, Date.now()) ? "stopped" : record?.trial ? "trying" : "running",
       ...(record?.counts ?? noCounts()),
       lag: lagOf(info),
     });
