@@ -174,7 +174,7 @@ export async function startFaultWorld(options: WorldOptions): Promise<FaultWorld
     },
     settled: (timeoutMs = settleMs) => settled(world, timeoutMs),
     async harvest() {
-      log.push(...(await readLog(nc, log.at(-1)?.seq ?? 0)));
+      for (const entry of await readLog(nc, log.at(-1)?.seq ?? 0)) log.push(entry); // too many to be arguments
       return log;
     },
     async newHome() {
