@@ -25,7 +25,6 @@ export { Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
 export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";
-export { heldMaxOf } from "./prefetch.ts";
 export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";
 export {
   bucketConfig,

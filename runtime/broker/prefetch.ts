@@ -13,11 +13,6 @@ export function joinReaders(nc: NatsConnection): () => void {
   return () => readers.set(nc, (readers.get(nc) ?? 1) - 1);
 }
 
-/** How many bytes of events that are not settled a reader may hold: some stay long, and must not hold up the others. */
-export function heldMaxOf(nc: NatsConnection): number {
-  return 8 * shareOf(nc);
-}
-
 /** How many bytes each reader may have asked for. */
 export function shareOf(nc: NatsConnection): number {
   const even = Math.floor(connectionBytes / Math.max(1, readers.get(nc) ?? 1));

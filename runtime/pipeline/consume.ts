@@ -16,7 +16,7 @@ import type { Delivered } from "./crashes/suspects.ts";
 import { consumerName } from "./ledger/place.ts";
 
 /** Un-acked deliveries that the server lets a handler have: the bound on what is in flight. */
-const maxAckPending = 16_384;
+const maxAckPending = 8_192;
 const lookEveryMs = 2_000;
 const stillLooks = 3;
 

@@ -10,7 +10,6 @@ import {
   type Delivery,
   type DurableRead,
   ensureConsumer,
-  heldMaxOf,
   readDurable,
 } from "../broker/index.ts";
 import { describeThrown } from "../events/index.ts";
@@ -101,6 +100,7 @@ type Life =
       end(why: End): void;
     };
 
+const heldBytesMax = 16 * 2 ** 20; // of events that are not settled: a slow one holds up no other before
 const heldMax = 2_000; // deliveries that wait for a trial to go on
 const endMs = 500; // for the record of a stop, after all else had its time
 const raiseMs = 3_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
@@ -190,7 +190,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       const wound = await windTo(input.floor + 1);
       if (trial === undefined) await catchUp.look(wound);
       const hasRoom = () =>
-        session.heldBytes < heldMaxOf(broker.nc) && (trial === undefined || trial.held < heldMax);
+        session.heldBytes < heldBytesMax && (trial === undefined || trial.held < heldMax);
       read = readDurable(broker, home, durableName, trial?.take ?? session.take, hasRoom);
       closing.push(read.stop);
       void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));

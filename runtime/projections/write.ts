@@ -12,7 +12,7 @@ import {
 import { token } from "../events/index.ts";
 import type { Entries } from "../pipeline/index.ts";
 
-/** States kept in memory for each projection: more than may be in flight (16,384 deliveries and 1,000 retries), so
+/** States kept in memory for each projection: more than may be in flight (8,192 deliveries and 1,000 retries), so
  * that no entry is forgotten before it is stored. */
 const rememberedMax = 20_000;
 const headroomBytes = 512;

@@ -82,7 +82,7 @@ const ways: readonly (readonly [string, string, Record<string, string>])[] = [
 ];
 
 for (const [name, kill, env] of ways) {
-  test(`P4: an event that ends the process by ${name} is a dead letter after three deaths; all else is handled once`, async () => {
+  test(`P4: an event that ends the process by ${name} is a dead letter after three deaths of its own; all else is handled once`, async () => {
     await using world = await startWorld({ "shop.ts": handlers(kill) });
     await using life = await supervise(world, env);
     await world.produce(placed(0, 40, [17]));
@@ -95,12 +95,12 @@ for (const [name, kill, env] of ways) {
     assert.deepEqual(countsOf(rows, "shop.stock"), [60, 59, 0, 1]);
     assert.deepEqual(countsOf(rows, "shop.mail"), [60, 60, 0, 0]);
     await assertTheRestIsDone(world, "e17");
-    assert.equal(life.deaths, 3);
+    assert.equal(life.deaths, 4); // at the first one others were in flight as well
     assert.match(life.output(), /in flight when the runtime \w+ ended without a stop/);
   });
 }
 
-test("P1 P4: under a backlog of thousands it takes up to two more deaths to find the event among them", async () => {
+test("P1 P4: under a backlog of thousands it takes up to three more deaths to find the event among them", async () => {
   await using world = await startWorld({ "shop.ts": handlers("process.exit(1);") });
   await using first = await world.start();
   await first.stop();
@@ -115,7 +115,7 @@ test("P1 P4: under a backlog of thousands it takes up to two more deaths to find
   assert.deepEqual(countsOf(rows, "shop.stock"), [3_000, 2_999, 0, 1]);
   assert.deepEqual(countsOf(rows, "shop.mail"), [3_000, 3_000, 0, 0]);
   await assertTheRestIsDone(world, "e1234");
-  assert.ok(life.deaths >= 3 && life.deaths <= 5, `${life.deaths} deaths`);
+  assert.ok(life.deaths >= 4 && life.deaths <= 6, `${life.deaths} deaths`);
 });
 
 test("P4: a retry that ends the process is a dead letter after three deaths, and so is its letter when it is given back", async () => {
@@ -176,7 +176,7 @@ export const relay = on(Placed, { emits: [Noted], start: "first" }, ({ data }, c
   const rows = await world.settled();
   assert.deepEqual(countsOf(rows, "orders"), [40, 39, 0, 1]);
   assert.deepEqual(countsOf(rows, "shop.relay"), [40, 39, 0, 1]);
-  assert.ok(life.deaths <= 6, `${life.deaths} deaths`);
+  assert.ok(life.deaths <= 8, `${life.deaths} deaths`);
 });
 
 test("P1 P2: killed again and again under load, without an event that is at fault, nothing becomes a dead letter", async () => {

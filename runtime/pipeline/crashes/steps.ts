@@ -43,7 +43,7 @@ export function nextStep(
       const end = seqs.findIndex((seq) => !inGroup(treat(seq), size));
       const count = Math.min(size, end === -1 ? seqs.length : end);
       if (count < size && end === -1 && !complete) return undefined;
-      return { kind: "try", count, size, deaths: 1, marked: false };
+      return { kind: "try", count, size, deaths: 0, marked: false };
     }
   }
 }

@@ -1,7 +1,7 @@
 // Which event ended the process? The ones that were in flight are suspects, and only these; what is stored about them
 // says what to try next. Pure.
 // X1 Only the death of a process makes suspects: an end that a holder recorded does not. X2 A death is counted against
-// an event that ran alone behind its marker, and against no other. X3 A death behind the marker of a group counts
+// an event that ran alone, in flight or behind its marker, and against no other. X3 A death behind the marker of a group counts
 // against nobody: it says where to look. X4 An event that has its outcome is no suspect any more, whatever it was.
 import { holds } from "../ledger/floor.ts";
 import type { InputRecord, LedgerRecord, Marker, Trial } from "../ledger/record.ts";
@@ -95,13 +95,12 @@ export function treatmentIn(
   const { marker } = trial;
   const marked = new Set(marker?.seqs);
   const few = trial.count <= fewSuspects;
+  const deaths = trial.count === 1 ? 1 : 0; // of one that was in flight with others nobody knows whether it was that
   return (seq) => {
     if (marker !== undefined && marked.has(seq)) return markedTreatment(marker, deathsMax);
     if (seq > trial.upTo) return { kind: "free" };
     if (isCompleted(input, seq)) return { kind: "completed" };
-    return few
-      ? { kind: "alone", deaths: 1, marked: false }
-      : { kind: "group", size: groupSizes[0] };
+    return few ? { kind: "alone", deaths, marked: false } : { kind: "group", size: groupSizes[0] };
   };
 }
 
