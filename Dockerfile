@@ -42,6 +42,5 @@ EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.EDDY_HTTP_PORT + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Events in flight live for milliseconds: in a young generation of 32 MB few of them are ever copied. It grows under load.
-ENTRYPOINT ["node", "--max-semi-space-size=32", "dist/cli/eddy.js"]
+ENTRYPOINT ["node", "dist/cli/eddy.js"]
 CMD ["start"]

@@ -20,9 +20,6 @@ export interface Served extends AsyncDisposable {
   readonly said: string;
 }
 
-/** As in the container; for all that is compared alike. */
-export const nodeFlags = ["--max-semi-space-size=32"];
-
 /** Processes run this file with flags of Node's and its own arguments. */
 interface Launch {
   readonly file: string;
@@ -51,7 +48,7 @@ export async function buildWorkers(): Promise<Workers> {
     logLevel: "warning",
   });
   const launchOf = (name: string, task: unknown): Launch => {
-    return { file: join(folder, `${name}.mjs`), args: [JSON.stringify(task)], nodeFlags };
+    return { file: join(folder, `${name}.mjs`), args: [JSON.stringify(task)] };
   };
   return {
     async run(name, task, { profile } = {}) {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { backlogOf } from "../backlog.ts";
 import type { Bench, Contest } from "../measure.ts";
 import { atMost, atMostMore } from "../row.ts";
-import { nodeFlags, type Served, serve } from "../workers.ts";
+import { type Served, serve } from "../workers.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const handlers = 50;
@@ -55,7 +55,6 @@ async function startNode(url: string, folder: string): Promise<Served> {
   return await serve({
     file: join(root, "dist/cli/eddy.js"),
     args: ["start"],
-    nodeFlags,
     env: {
       EDDY_NATS_SERVERS: url,
       EDDY_HANDLERS: folder,

@@ -17,6 +17,7 @@ import { createMetrics, type Gauges, type Logger, logFacts, logModules } from ".
 import { type Pipeline, type Report, readHandlers, startPipeline } from "../pipeline/index.ts";
 import { openEntries, openProjectionReader, type ProjectionReader } from "../projections/index.ts";
 import type { Config } from "./config.ts";
+import { collectWhenIdle } from "./idle-heap.ts";
 import { type NodeState, readinessOf } from "./readiness.ts";
 import { watchStrays } from "./strays.ts";
 
@@ -56,7 +57,10 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
 
   const metrics = createMetrics(async () => await gaugesOf(core));
   const logFact = logFacts(log, options.handledAt ?? "debug");
+  let outcomes = 0;
+  const stopCollecting = collectWhenIdle(() => outcomes);
   const report: Report = (fact) => {
+    if (fact.kind === "outcome") outcomes++;
     metrics.report(fact);
     logFact(fact);
   };
@@ -114,6 +118,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       await threads.close();
       await broker?.close(); // also where nothing was made with it
       forgetStrays();
+      stopCollecting();
     },
   };
 }

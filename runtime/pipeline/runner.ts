@@ -102,6 +102,8 @@ type Life =
 
 const heldBytesMax = 16 * 2 ** 20; // of events that are not settled: a slow one holds up no other before
 const heldMax = 2_000; // deliveries that wait for a trial to go on
+const holderAsks = 5; // to take over from somebody who is there costs both more
+const holderMs = 200;
 const endMs = 500; // for the record of a stop, after all else had its time
 const raiseMs = 3_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
 
@@ -203,9 +205,8 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       const onLook = (now: ConsumerInfo) => {
         if (detail === undefined) catchUp.look(now).catch(() => {}); // at the next one
       };
-      const isFull = () => !hasRoom();
-      const watched = { broker, name: durableName, instance, received, isFull, onForeign, onLook };
-      closing.push(watchPullers(watched));
+      const told = { isFull: () => !hasRoom(), onForeign, onLook };
+      closing.push(watchPullers({ broker, name: durableName, instance, received, ...told }));
       change({ state: "running", session, scope, end: ended.resolve });
       if (suspects !== undefined) sayTrial(suspects, after);
       troubles.mended(`${handler.name} runs again`);
@@ -249,7 +250,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     return { ...input, record: taken.record, seq: taken.seq };
   }
 
-  // A projection without its ledger has lost its entries as well: it begins anew.
+  // A projection without its ledger has lost its entries too.
   async function earlier(createdMs: number): Promise<InputRecord | undefined> {
     if (handler.declaration.kind === "projection") return undefined;
     if (remembered !== undefined) return remembered;
@@ -275,9 +276,12 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
 
   // Another instance that took over winds the consumer: this one sees a gap before it sees a refused batch.
   async function afterBreak(why: End): Promise<End> {
-    const holder = await holderOf(broker, place, instance);
-    if (holder === "unknown") return why;
-    return holder === "another" ? "lost" : "again";
+    for (let asked = 0; asked < holderAsks && !stopping; asked++) {
+      const holder = await holderOf(broker, place, instance);
+      if (holder !== "unknown") return holder === "another" ? "lost" : "again";
+      await idle.wait(holderMs);
+    }
+    return why;
   }
 
   async function entriesOf({ declaration }: Handler): Promise<Entries | undefined> {
