@@ -4,9 +4,12 @@
 import type { JsMsg, Msg } from "./client.ts";
 import { headerBytes } from "./wire.ts";
 
-/** What the client's messages hold: `hdr` is -1 where there are no headers. JetStream's wrap one of these. */
-interface Inside {
+interface Wrapping extends JsMsg {
   readonly msg?: Msg;
+}
+
+/** What the client's messages hold: `hdr` is -1 where there are no headers. */
+interface Inside extends Msg {
   readonly _rdata?: Uint8Array;
   readonly _msg?: { readonly hdr?: number; readonly reply?: Uint8Array };
 }
@@ -80,9 +83,12 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** The delivery in a message of the client's own consumers. */
+/** The delivery in a message of the client's own consumers, which wrap one of the connection's. */
 export function readDelivery(message: JsMsg): Delivery {
-  return new Delivery((message as Inside).msg ?? (message as unknown as Msg));
+  const { msg } = message as Wrapping;
+  if (msg === undefined)
+    throw new TypeError("the client's messages do not wrap those of the connection any more");
+  return new Delivery(msg);
 }
 
 // `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`, or with domain and account

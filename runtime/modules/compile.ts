@@ -3,9 +3,9 @@
 // `build` for each, no `context`: for small modules it is as fast, and nothing has to be disposed of.
 import { createHash } from "node:crypto";
 import { basename, extname, join, relative, resolve, sep } from "node:path";
-import { type BuildFailure, build, type Metafile, type Plugin, stop } from "esbuild";
+import type { BuildFailure, Metafile, Plugin } from "esbuild";
+import { build, restart } from "./esbuild.ts";
 import type { FoundModule } from "./find.ts";
-import { compiling } from "./rest.ts";
 import { type ScriptMap, scriptName } from "./stack.ts";
 
 /** A source file of a module, and where its exports are found in what the script exports. */
@@ -28,11 +28,7 @@ export interface Compiled {
 }
 
 /** @throws esbuild's BuildFailure. */
-export function compileModule(folder: string, module: FoundModule): Promise<Compiled> {
-  return compiling(() => compile(folder, module));
-}
-
-async function compile(folder: string, module: FoundModule): Promise<Compiled> {
+export async function compileModule(folder: string, module: FoundModule): Promise<Compiled> {
   const specifiers = module.files.map((file) => `./${slashed(relative(folder, file))}`);
   const entry = specifiers.map((s, n) => `export * as m${n} from ${JSON.stringify(s)};`).join("\n");
   const result = await build({
@@ -91,9 +87,8 @@ export function isBuildFailure(error: unknown): error is BuildFailure {
   return error instanceof Error && "errors" in error && Array.isArray(error.errors);
 }
 
-/** esbuild's process is gone (killed, out of memory) and would stay so: the next build starts another one. */
 async function afterFailure(error: unknown): Promise<never> {
-  if (!isBuildFailure(error)) await stop();
+  if (!isBuildFailure(error)) await restart();
   throw error;
 }
 

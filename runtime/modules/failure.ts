@@ -1,9 +1,10 @@
 // Why a module's newest version does not run, for the person who just saved it: file, line, column, code frame.
 import { readFile, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
-import { formatMessages, type Message } from "esbuild";
+import type { Message } from "esbuild";
 import { describeThrown, EddyError } from "../events/index.ts";
 import { type Compiled, isBuildFailure } from "./compile.ts";
+import { formatMessages } from "./esbuild.ts";
 import type { FoundModule } from "./find.ts";
 import { firstPosition, type SourcePosition, showPath } from "./stack.ts";
 

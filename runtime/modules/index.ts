@@ -1,4 +1,6 @@
 // Handler modules: find, compile, load, watch and swap them. Knows the authoring API; not who runs the handlers.
+
+export { build, formatMessages } from "./esbuild.ts";
 export type { ModuleFailure } from "./failure.ts";
 export { type LoadedModules, loadModules } from "./load.ts";
 export type { FolderState, ModuleReport } from "./rescan.ts";

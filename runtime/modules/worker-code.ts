@@ -2,7 +2,7 @@
 // A loader in each thread would compile the same files again and again: it takes ten times as long as this.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build } from "./esbuild.ts";
 
 export type WorkerCode = { readonly file: URL } | { readonly code: string };
 

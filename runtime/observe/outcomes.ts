@@ -1,7 +1,7 @@
 // What became of events, and how long it took: counted in plain numbers, and handed to the registry when somebody asks.
 // The registry's own counters and histograms cost more for each event than its ledger does.
 // O1 A handler has all outcomes from its first event on, so that a rate is never missing.
-import { Counter, type Histogram, type Registry } from "prom-client";
+import { Counter, Histogram, type Registry } from "prom-client";
 import type { Fact } from "../pipeline/index.ts";
 
 type Outcome = Extract<Fact, { kind: "outcome" }>;
@@ -31,11 +31,19 @@ export function countOutcomes(registry: Registry, bounds: readonly number[]) {
       }
     },
   });
-  const help = "From an event's delivery to its outcome being stored, by handler";
-  const handle = { name: "eddy_handle_seconds", help, type: "histogram", aggregator: "sum" };
-  const get = async () => ({ ...handle, values: samplesOf(handle.name, tallies, bounds) });
-  // The registry asks a metric for nothing but its name and what it is now.
-  registry.registerMetric({ ...handle, get } as unknown as Histogram);
+  const handle = new Histogram({
+    name: "eddy_handle_seconds",
+    help: "From an event's delivery to its outcome being stored, by handler",
+    labelNames: ["handler"],
+    buckets: [...bounds],
+    registers: [registry],
+  });
+  const described = handle.get.bind(handle);
+  const get = async () => ({
+    ...(await described()),
+    values: samplesOf("eddy_handle_seconds", tallies, bounds),
+  });
+  Object.assign(handle, { get, getForPromString: get });
 
   return ({ handler, outcome, ms }: Outcome): void => {
     let tally = tallies.get(handler);

@@ -3,7 +3,8 @@
 import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build, type Plugin } from "esbuild";
+import type { Plugin } from "esbuild";
+import { build } from "../../runtime/modules/esbuild.ts";
 import { guardFolder } from "./guard.ts";
 
 const root = resolve(import.meta.dirname, "../..");
