@@ -31,17 +31,17 @@ export function countOutcomes(registry: Registry, bounds: readonly number[]) {
       }
     },
   });
-  const handle = new Histogram({
+  const described = {
     name: "eddy_handle_seconds",
     help: "From an event's delivery to its outcome being stored, by handler",
-    labelNames: ["handler"],
-    buckets: [...bounds],
-    registers: [registry],
-  });
-  const described = handle.get.bind(handle);
+  };
+  const labels = { labelNames: ["handler"], buckets: [...bounds] };
+  const handle = new Histogram({ ...described, ...labels, registers: [registry] });
   const get = async () => ({
-    ...(await described()),
-    values: samplesOf("eddy_handle_seconds", tallies, bounds),
+    ...described,
+    type: "histogram",
+    aggregator: "sum",
+    values: samplesOf(described.name, tallies, bounds),
   });
   Object.assign(handle, { get, getForPromString: get });
 
