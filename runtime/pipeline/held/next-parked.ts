@@ -1,7 +1,8 @@
 // What is parked of one key, a few at a time and in stream order, each with what is to be done with it.
-// N1 What a crash or a zombie left is dropped here, and never given out. N2 What runs already is not given out again.
+// N1 What a crash or a zombie left is dropped here, and never given out; a zombie itself drops nothing. N2 What runs already is not given out again.
 import type { Position, Token } from "../../events/index.ts";
 import { deathsOf } from "../crashes/again.ts";
+import { storeFenced } from "../crashes/note.ts";
 import { readStanding, startedOf } from "../retry/standing.ts";
 import type { Scope } from "../scope.ts";
 import { untilAnswered } from "../until-answered.ts";
@@ -46,7 +47,8 @@ async function find(scope: Scope, lane: Token, position: Position): Promise<Foun
   }
   const { judgement, deaths } = judged;
   if (judgement === "run" || judgement === "uncertain") return { ...copy, judgement, deaths };
-  await dropParked(scope.broker, name, lane, copy);
+  // Whoever takes over stores copies before it records them: only while nobody has, this one is left by somebody gone.
+  if (await storeFenced(scope, [])) await dropParked(scope.broker, name, lane, copy);
   return undefined;
 }
 
