@@ -186,7 +186,8 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       await ensureConsumer(broker.jsm, home, configOf(prepared, parts));
       const catchUp = createCatchUp({
         broker,
-        config: () => configOf(handler, parts),
+        name: durableName,
+        filter: () => filterOf(handler),
         came: () => ({ all: session.received, unwanted: session.unwanted }),
       });
       const wound = await windTo(input.floor + 1);
