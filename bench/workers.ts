@@ -2,8 +2,8 @@
 // files cost each start over a second; so a run is also what a container runs.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import { guardFolder, guardProcess } from "../tests/support/guard.ts";
@@ -28,19 +28,32 @@ interface Launch {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const root = resolve(import.meta.dirname, "..");
+
 export async function buildWorkers(): Promise<Workers> {
   const modules = join(import.meta.dirname, "node_modules"); // so that peers are found from there
   await mkdir(modules, { recursive: true });
   const folder = await mkdtemp(join(modules, ".built-"));
   const remove = guardFolder(folder);
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
   await build({
-    entryPoints: [`${import.meta.dirname}/workers/*.ts`],
+    // As in `npm run build`: a thread's code is found two folders below the root, from the chunk that starts it.
+    entryPoints: [`${root}/bench/workers/*.ts`, `${root}/runtime/modules/isolation/worker.ts`],
+    outbase: root,
     outdir: folder,
-    outExtension: { ".js": ".mjs" },
+    chunkNames: "runtime/chunks/[name]-[hash]",
     bundle: true,
     splitting: true,
     sourcemap: true,
-    external: ["esbuild", "pino", "pino-pretty", "moleculer", "@moleculer/channels", "autocannon"],
+    external: [
+      "esbuild",
+      "pino",
+      "pino-pretty",
+      "eddyline",
+      "moleculer",
+      "@moleculer/channels",
+      "autocannon",
+    ],
     banner: { js: requireOfPackages },
     platform: "node",
     format: "esm",
@@ -48,7 +61,7 @@ export async function buildWorkers(): Promise<Workers> {
     logLevel: "warning",
   });
   const launchOf = (name: string, task: unknown): Launch => {
-    return { file: join(folder, `${name}.mjs`), args: [JSON.stringify(task)] };
+    return { file: join(folder, `bench/workers/${name}.js`), args: [JSON.stringify(task)] };
   };
   return {
     async run(name, task, { profile } = {}) {

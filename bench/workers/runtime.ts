@@ -1,41 +1,12 @@
-// The runtime drains a backlog. Measured from the handlers being handed over to the last event settled in its ledger.
-// It fails where the ledgers do not count every event as handled, once.
-import type { Broker } from "../../runtime/broker/index.ts";
-import { readHandlers } from "../../runtime/pipeline/index.ts";
-import { countdown, workOnDrain } from "./drain-task.ts";
-import { declarationOf, startNodePipeline } from "./node-pipeline.ts";
+// The runtime with handlers in its own thread.
+import { declarationOf } from "./node-pipeline.ts";
+import { drainWith } from "./runtime-drain.ts";
 
-await workOnDrain(async (broker, events, task, begin) => {
-  const handled = events * (task.types === 1 ? task.handlers : 1);
-  const { tick, over } = countdown(handled);
-  const pipeline = await startNodePipeline(broker, (fact) => {
-    if (fact.kind === "outcome" && fact.outcome === "handled") tick();
-  });
-  const before = await countsOf(broker);
-  const end = await begin();
-  await pipeline.apply(
-    Array.from({ length: task.handlers }, (_, at) => ({
-      name: task.does === "fold" ? "folded" : `handler${at}`,
-      file: "bench",
-      version: "0",
-      declaration: declarationOf(task.does, at % task.types),
-    })),
-  );
-  await over;
-  await end();
-  await pipeline.stop(10_000);
-  const after = await countsOf(broker);
-  if (after.handled - before.handled !== handled || after.other !== 0) {
-    throw new Error(`${handled} events are to be handled; counts are ${JSON.stringify(after)}`);
-  }
-  return handled;
-});
-
-async function countsOf(broker: Broker) {
-  const rows = await readHandlers(broker);
-  const sum = (of: (row: (typeof rows)[number]) => number) => rows.reduce((n, r) => n + of(r), 0);
-  return {
-    handled: sum((row) => row.handled),
-    other: sum((row) => row.duplicate + row.dead + row.expired + row.retrying),
-  };
-}
+await drainWith(({ does, handlers, types }) =>
+  Array.from({ length: handlers }, (_, at) => ({
+    name: does === "fold" ? "folded" : `handler${at}`,
+    file: "bench",
+    version: "0",
+    declaration: declarationOf(does, at % types),
+  })),
+);

@@ -33,7 +33,8 @@ export function asLine(row: Row): string {
   const { injected, events, lost, doubled, disordered, miscounted, gapMs, seconds } = row;
   const head = `${row.holds ? "ok  " : "FAIL"} ${row.fault}, ${seconds} s`;
   if (lost === null) return `${head}: ${row.notes.join("; ")}`;
-  return `${head}: injected ${injected}, ${events} events, lost ${lost}, doubled ${doubled}, out of order ${disordered}, miscounted ${miscounted}, gap ${gapMs} ms`;
+  const counted = `injected ${injected}, ${events} events, lost ${lost}, doubled ${doubled}, out of order ${disordered}, miscounted ${miscounted}, gap ${gapMs} ms`;
+  return [`${head}: ${counted}`, ...(row.holds ? [] : row.notes)].join("; ");
 }
 
 function cellsOf(row: Row): string[] {

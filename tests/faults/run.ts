@@ -76,7 +76,8 @@ async function runUnderLoad(fault: Fault, size: Size, seed: number, quick: boole
   const bound = before + growthMb + (plan.size * bytesAnEvent) / 2 ** 20;
   const after = await restingMb(world, bound);
   const rssMb: [number, number] = [before, after];
-  const tooMuch = after > bound ? [`memory went from ${before} to ${after} MB`] : [];
+  const tooMuch =
+    after > bound ? [`memory went from ${before} to ${after} MB: ${await heapOf(world)}`] : [];
   const { lost, doubled, disordered, miscounted } = judgement;
   const sound = lost + doubled + disordered + miscounted === 0;
   const notes = [...world.notes, ...judgement.notes, ...tooMuch];
@@ -134,6 +135,15 @@ async function restingMb(world: FaultWorld, bound: number): Promise<number> {
     if (residentNow(world) <= bound) break;
   }
   return residentNow(world);
+}
+
+/** Of what its resident memory consists, by its own word. */
+async function heapOf({ nodes }: FaultWorld): Promise<string> {
+  const metrics = await (await fetch(`${nodes.at(-1)?.url}/metrics`)).text();
+  const found = metrics.matchAll(/^nodejs_((?:heap|external)_\w+_bytes) (\d+)$/gm);
+  return [...found]
+    .map(([, name, bytes]) => `${name} ${Math.round(Number(bytes) / 1e6)}e6`)
+    .join(", ");
 }
 
 function residentNow(world: FaultWorld): number {
