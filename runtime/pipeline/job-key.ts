@@ -4,7 +4,7 @@ import { entryKey } from "./fold.ts";
 import { keyRemotely, remoteOf } from "./remote.ts";
 import type { EventJob, Scope } from "./scope.ts";
 
-/** A promise only where the handler's functions run in another thread, which answers in the order of the questions. */
+/** A promise only where the handler's functions run in another thread: after a reload in another one than before. */
 export function keyOfJob(scope: Scope, job: EventJob): string | Promise<string> {
   const handler = scope.handler();
   const { declaration } = handler;

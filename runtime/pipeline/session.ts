@@ -12,6 +12,7 @@ import { contractError, faultError, wantedSubjects } from "./contract.ts";
 import { FirstJob } from "./first-job.ts";
 import { createGate } from "./gate.ts";
 import type { Identities } from "./identities/identities.ts";
+import { createInOrder } from "./in-order.ts";
 import { keyOfJob } from "./job-key.ts";
 import { createLanes } from "./lanes.ts";
 import type { Floor } from "./ledger/floor.ts";
@@ -69,6 +70,7 @@ export function startSession(parts: SessionParts): Session {
   const lanes = createLanes<EventJob>(laneWidth, (job) =>
     scope.alive() ? attempt(job) : left(job),
   );
+  const inOrder = createInOrder();
   const waiting = createQueue<{ job: EventJob; type: string }>(); // for their verdict
   let wanted = wantedSubjects(scope.handler());
   let received = 0;
@@ -178,8 +180,14 @@ export function startSession(parts: SessionParts): Session {
       outside.enter(() => concludeFailed(scope, job, error));
       return;
     }
-    if (typeof key === "string") enter(job, key);
-    else void enterLater(job, key);
+    const entered = inOrder(
+      key,
+      (known) => enter(job, known),
+      (error) => {
+        if (!scope.around.stopping.over) outside.enter(() => concludeFailed(scope, job, error));
+      },
+    );
+    if (entered !== undefined) void untilEntered(entered);
   }
 
   function enter(job: EventJob, key: string): void {
@@ -187,13 +195,9 @@ export function startSession(parts: SessionParts): Session {
     lanes.enter(key, job);
   }
 
-  async function enterLater(job: EventJob, key: Promise<string>): Promise<void> {
+  async function untilEntered(entered: Promise<void>): Promise<void> {
     asking++;
-    try {
-      enter(job, await key);
-    } catch (error) {
-      if (!scope.around.stopping.over) outside.enter(() => concludeFailed(scope, job, error));
-    }
+    await entered;
     asking--;
     wakeFinishers();
   }

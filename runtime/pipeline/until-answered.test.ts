@@ -11,7 +11,7 @@ test("U3: a hundred that wait for one answer say so once, and once that it came"
     handler: () => ({ name: "note" }),
     ensureStreams: async () => {},
     alive: () => true,
-  } as Partial<Scope> as Scope;
+  } as unknown as Scope;
   let answers = false;
   const work = async (n: number) => {
     if (!answers) throw new Error("no answer");

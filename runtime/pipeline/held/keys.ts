@@ -65,11 +65,8 @@ function intoLane(scope: Scope, table: HeldTable, queues: Queues, job: EventJob)
     return;
   }
   const enter = (known: string) => takeTurn(scope, table, queues, job, known, broken);
-  if (typeof key === "string") enter(key);
-  else {
-    const entered = key.then(enter, keyless);
-    queues.outside(() => entered);
-  }
+  const entered = queues.inOrder(key, enter, keyless);
+  if (entered !== undefined) queues.outside(() => entered);
 }
 
 function takeTurn(

@@ -2,6 +2,7 @@
 // where the lanes of other handlers hold plain jobs.
 import type { Token } from "../../events/index.ts";
 import { createAttempts } from "../attempt.ts";
+import { createInOrder, type InOrder } from "../in-order.ts";
 import { createLanes } from "../lanes.ts";
 import type { EventJob, HeldSession, Scope } from "../scope.ts";
 
@@ -15,6 +16,8 @@ export interface Queues {
   readonly begin: (session: HeldSession) => void;
   readonly enter: (lane: Token, turn: Turn) => void;
   readonly attempt: Attempt;
+  /** Events enter their lanes in the order in which they came, whoever is asked for their keys. */
+  readonly inOrder: InOrder;
   readonly outside: (work: () => Promise<void>) => void;
   readonly clear: () => void;
   readonly occupied: number;
@@ -46,6 +49,7 @@ export function createQueues(scope: Scope): Queues {
       leaving.set(job, leave);
       run(job);
     },
+    inOrder: createInOrder(),
     outside: (work) => session.outside(work),
     clear: () => lanes.clear(),
     get occupied() {
