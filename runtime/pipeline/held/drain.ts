@@ -1,20 +1,13 @@
 // Letting keys go: what was parked runs, in stream order and in the key's lane, until nothing is left or one fails.
+// What is read here runs in run-parked.ts.
 // D1 A key has one drain. D2 It finds out that nothing is left in the key's lane, so that nothing is being parked then.
-// D3 What it runs is not run again before the outcome of that is stored: by then its standing says so.
-// D4 It leaves the lane now and then, so that what came meanwhile is parked and does not hold up the floor.
-// D5 What runs is marked before, some at a time. Of those that were marked when the process died each has a marker of
-// its own from then on, and only deaths behind that one count; before its last one it runs while nobody else tries any.
-import { keyOf, type Position, type Token, untoken } from "../../events/index.ts";
-import { concludeDead } from "../conclude.ts";
-import { contractError } from "../contract.ts";
-import { crashError } from "../crashes/letter.ts";
-import { storeFenced } from "../crashes/note.ts";
-import { gone, makeJob, uncertain } from "../retry/due.ts";
-import { standingMessage } from "../retry/standing.ts";
-import { hasEvent, type Job, type Scope } from "../scope.ts";
+// D3 It leaves the lane now and then, so that what came meanwhile is parked and does not hold up the floor; out of its
+// turn it has no copies. D4 Nobody waits in a lane for the turn to try a suspect: who has that turn may wait for this lane.
+import type { Position, Token } from "../../events/index.ts";
+import type { Scope } from "../scope.ts";
 import { type Found, findSome, listNow } from "./next-parked.ts";
-import { dropParked } from "./parking.ts";
 import type { Attempt, Turn } from "./queues.ts";
+import { createParkedRuns } from "./run-parked.ts";
 import type { HeldTable } from "./table.ts";
 
 export interface DrainParts {
@@ -32,18 +25,30 @@ interface Drain {
   positions: Position[]; // listed, not read yet
   found: Found[]; // read, not run yet
   marked: number; // that many of them, the first ones
+  pass: Pass | undefined;
+}
+
+/** The turn to try a suspect. */
+interface Pass {
+  readonly alone: boolean;
+  leave(): void;
 }
 
 const turnMs = 100;
+const atOnceMax = 32;
+const atOnceBytes = 64 * 1024; // of one key: hundreds go on side by side
+const firstGuess = 16 * 1024;
 
 export function createDrains({ scope, table, enter, attempt, free }: DrainParts) {
   const active = new Map<Token, Drain>();
+  const runs = createParkedRuns(scope, table, attempt);
+  let largest = firstGuess; // of the copies that were read last
   let stopped = false;
 
   function start(lane: Token): void {
     const known = active.get(lane); // it failed on one and has not noticed yet
     if (known !== undefined) {
-      Object.assign(known, nothingYet());
+      Object.assign(known, { ...nothingYet(), pass: known.pass });
       return;
     }
     const drain = nothingYet();
@@ -52,13 +57,33 @@ export function createDrains({ scope, table, enter, attempt, free }: DrainParts)
   }
 
   function next(lane: Token, drain: Drain): void {
-    enter(lane, (leave) => {
-      void turn(lane, drain).finally(() => {
-        if (goesOn(lane)) next(lane, drain);
-        else active.delete(lane);
-        leave();
-      });
-    });
+    enter(lane, (leave) => void takeTurn(lane, drain).finally(leave));
+  }
+
+  async function takeTurn(lane: Token, drain: Drain): Promise<void> {
+    const { pass } = drain;
+    drain.pass = undefined;
+    let wanted: "pass" | "pass alone" | undefined;
+    try {
+      wanted = await turn(lane, drain, pass);
+    } finally {
+      pass?.leave();
+      const unread = drain.found.map(({ parcel }) => parcel.original.position); // D3
+      Object.assign(drain, { positions: [...unread, ...drain.positions], found: [], marked: 0 });
+      if (!goesOn(lane)) active.delete(lane);
+      else if (wanted === undefined) next(lane, drain);
+      else void nextWith(wanted === "pass alone", lane, drain);
+    }
+  }
+
+  async function nextWith(alone: boolean, lane: Token, drain: Drain): Promise<void> {
+    const leave = await scope.crashes.gate.enter(alone); // D4
+    if (goesOn(lane)) {
+      drain.pass = { alone, leave };
+      return next(lane, drain);
+    }
+    leave();
+    active.delete(lane);
   }
 
   function goesOn(lane: Token): boolean {
@@ -66,111 +91,63 @@ export function createDrains({ scope, table, enter, attempt, free }: DrainParts)
     return table.get(lane)?.held.kind === "draining";
   }
 
-  async function turn(lane: Token, drain: Drain): Promise<void> {
+  /** Runs what it can; gives what it needs to go on in its next turn. */
+  async function turn(lane: Token, drain: Drain, pass: Pass | undefined) {
     const endMs = performance.now() + turnMs;
     while (goesOn(lane) && performance.now() < endMs) {
       if (drain.found.length === 0) await read(lane, drain);
-      const found = drain.found.shift();
-      if (found !== undefined && goesOn(lane)) await run(lane, drain, found);
+      const [found] = drain.found;
+      if (found === undefined || !goesOn(lane)) continue;
+      const alone = found.deaths + 1 >= scope.crashes.deathsMax;
+      const tried = runs.isTried(found);
+      if (tried && (pass === undefined || (alone && !pass.alone))) {
+        return alone ? "pass alone" : "pass";
+      }
+      drain.found.shift();
+      if (tried) {
+        await runs.tryOne(lane, found);
+        return undefined;
+      }
+      drain.marked = await runs.run(lane, found, drain.found, drain.marked);
     }
+    return undefined;
+  }
+
+  function atOnce(): number {
+    return Math.min(atOnceMax, Math.max(1, Math.floor(atOnceBytes / largest)));
   }
 
   async function read(lane: Token, drain: Drain): Promise<void> {
     if (drain.positions.length === 0) {
-      if (drain.listed && !table.arrived.has(lane)) {
-        free(lane);
-        return;
-      }
+      const seen = drain.listed && !table.arrived.has(lane);
+      if (seen) await scope.committer.settled(); // of what ran nothing but leftovers may be listed then
       table.arrived.delete(lane);
       const positions = await listNow(scope, lane);
       if (positions === undefined) return;
-      drain.positions = positions.filter(({ seq }) => !table.running.has(seq)); // D3
+      drain.positions = positions.filter(({ seq }) => !table.running.has(seq));
       drain.listed = true;
+      if (drain.positions.length === 0 && !table.arrived.has(lane)) {
+        free(lane);
+        return;
+      }
     }
-    drain.found = await findSome(scope, lane, drain.positions);
-  }
-
-  async function run(lane: Token, drain: Drain, found: Found): Promise<void> {
-    if (found.judgement === "uncertain") return await conclude(lane, found);
-    const { deathsMax, gate } = scope.crashes;
-    if (found.deaths < 0) {
-      if (drain.marked === 0) drain.marked = await mark(scope, withFollowers(found, drain.found));
-      if (drain.marked-- > 0) await conclude(lane, found);
-      return;
-    }
-    if (found.deaths >= deathsMax) return await conclude(lane, found);
-    const leave = await gate.enter(found.deaths + 1 >= deathsMax);
-    try {
-      if (!goesOn(lane) || (await mark(scope, [found])) === 0) return;
-      await conclude(lane, found);
-      await scope.committer.settled();
-    } finally {
-      leave();
-    }
-  }
-
-  async function conclude(lane: Token, found: Found): Promise<void> {
-    const { seq } = found.parcel.original.position;
-    table.running.set(seq, lane);
-    const job = makeJob(found.whole ?? found.parcel, scope, () => {
-      table.running.delete(seq);
-      dropParked(scope.broker, scope.handler().name, lane, found).catch(() => {}); // a later drain finds it done
-    });
-    job.key = keyIn(scope, lane, job);
-    await concludeParked(scope, job, found, attempt);
+    drain.found = await findSome(scope, lane, drain.positions.splice(0, atOnce()));
+    largest = Math.max(largest / 2, ...drain.found.map(bytesOf));
   }
 
   return {
     start,
     stop() {
       stopped = true;
+      for (const { pass } of active.values()) pass?.leave(); // their turns never come
     },
   };
 }
 
-async function concludeParked(
-  scope: Scope,
-  job: Job,
-  { judgement, deaths, whole, parcel }: Found,
-  attempt: Attempt,
-): Promise<void> {
-  if (judgement === "uncertain") {
-    return await concludeDead(scope, job, "uncertain", uncertain(parcel));
-  }
-  if (deaths >= scope.crashes.deathsMax) {
-    return await concludeDead(scope, job, "crash", crashError(scope.handler().name, deaths));
-  }
-  if (whole === undefined || !hasEvent(job)) {
-    return await concludeDead(scope, job, "undecodable", gone(parcel));
-  }
-  const broken = contractError(scope.handler(), job.event);
-  if (broken !== undefined) return await concludeDead(scope, job, "schema", broken);
-  await new Promise<void>((leave) => attempt(job, leave));
-}
-
-// A projection that computes other keys by now must not fold into one entry from two lanes: the key is the lane's.
-function keyIn(scope: Scope, lane: Token, { event }: Job): string {
-  const byLane = untoken(lane) ?? "";
-  if (scope.handler().declaration.kind === "projection" || event === undefined) return byLane;
-  return keyOf(event);
-}
-
-/** Says of what is to run next that it runs now; how many that are, 0 where the session is over. */
-async function mark(scope: Scope, found: readonly Found[]): Promise<number> {
-  const { instance } = scope.crashes;
-  const messages = found.map(({ parcel, deaths }) => {
-    const started = { instance, deaths };
-    const { position } = parcel.original;
-    return standingMessage(scope.ledger.place, position, { kind: "parked", started });
-  });
-  return (await storeFenced(scope, messages)) ? found.length : 0;
-}
-
-function withFollowers(first: Found, rest: readonly Found[]): Found[] {
-  const end = rest.findIndex(({ judgement, deaths }) => judgement !== "run" || deaths >= 0);
-  return [first, ...(end === -1 ? rest : rest.slice(0, end))];
+function bytesOf({ whole, parcel }: Found): number {
+  return (whole ?? parcel).original.data.byteLength + 1;
 }
 
 function nothingYet(): Drain {
-  return { listed: false, positions: [], found: [], marked: 0 };
+  return { listed: false, positions: [], found: [], marked: 0, pass: undefined };
 }

@@ -337,3 +337,32 @@ test("a key may be held for longer than the home stream keeps its events", async
   assert.deepEqual((await effects(p)).k, [0, 1, 2, 3]);
   assert.deepEqual(await listLetters(p.broker), []);
 });
+
+test("N1: of copies that a crash has stored twice none is left once the key is free", async () => {
+  await using nats = await startNats();
+  await using p = await startTestPipeline(nats, { delaysMs: often });
+  let mended = false;
+  const note = on(
+    Placed,
+    { emits: [Noted], start: "first", ordered: true },
+    ({ data, subject }, ctx) => {
+      if (data.n === 0 && !mended) throw new Error("not yet");
+      ctx.emit(Noted, { key: subject ?? "", n: data.n });
+    },
+  );
+  await p.run({ note });
+  await produce(
+    p.broker,
+    range(0, 5).map((n) => placed(n, "a")),
+  );
+  await eventually(async () => (await parked(p)) === 4);
+  const copies: { subject: string; data: Uint8Array }[] = [];
+  await readAll(p.broker, "RETRY", "parked.test.>", ({ subject, data }) => {
+    copies.push({ subject, data: Uint8Array.from(data) });
+  });
+  for (const { subject, data } of copies) await p.broker.js.publish(subject, data);
+  mended = true;
+  assert.equal((await p.settled()).get("note")?.handled, 5);
+  assert.deepEqual((await effects(p)).a, range(0, 5));
+  await eventually(async () => (await countSubjects(p.broker, "RETRY", ">")) === 0);
+});

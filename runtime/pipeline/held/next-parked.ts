@@ -15,7 +15,6 @@ export interface Found extends Copy {
   readonly deaths: number;
 }
 
-const readAtOnce = 32;
 const code = "EDDY_PARKED_NOT_READ";
 
 /** Positions of a key as they are listed now; undefined where the session is over. */
@@ -26,12 +25,14 @@ export async function listNow(scope: Scope, lane: Token): Promise<Position[] | u
   return listed && (listed.get(lane) ?? []);
 }
 
-/** Takes some off the positions and gives those of them that are to be run. */
-export async function findSome(scope: Scope, lane: Token, positions: Position[]): Promise<Found[]> {
+/** Those of the positions that are to be run. */
+export async function findSome(
+  scope: Scope,
+  lane: Token,
+  positions: readonly Position[],
+): Promise<Found[]> {
   const found = await Promise.all(
-    positions
-      .splice(0, readAtOnce)
-      .map((position) => untilAnswered(scope, code, () => find(scope, lane, position))),
+    positions.map((position) => untilAnswered(scope, code, () => find(scope, lane, position))),
   );
   return found.filter((one) => one !== undefined);
 }
