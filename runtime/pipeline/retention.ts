@@ -4,6 +4,7 @@
 import { type Broker, readMessage, streamInfo } from "../broker/index.ts";
 import { natsSubject, token, untoken } from "../events/index.ts";
 import type { Report } from "./facts.ts";
+import { readAllHeld } from "./held/records.ts";
 import { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
 import { firstSeqSince } from "./ledger/takeover.ts";
 import type { Runner } from "./runner.ts";
@@ -65,7 +66,7 @@ async function ownFloors(runners: readonly Runner[], wanted: number): Promise<Ma
   return new Map(await Promise.all(floors));
 }
 
-/** Floors of handlers that do not run here: of every app and instance that uses this home stream. */
+/** Floors of handlers that do not run here, and of what their held keys need: of every app and instance that uses this home stream. */
 async function otherFloors(
   broker: Broker,
   own: ReadonlyMap<string, number>,
@@ -79,8 +80,16 @@ async function otherFloors(
     if (last === undefined) continue;
     const floor = floorIn(decodeRecord(last.data), broker.home);
     if (floor === undefined) continue;
-    if (last.time.getTime() >= oldest) found.push(floor);
-    else sayGone(broker, subject, report);
+    if (last.time.getTime() < oldest) {
+      sayGone(broker, subject, report);
+      continue;
+    }
+    found.push(floor);
+    // Its held keys are stored again by whoever runs it: nobody, now.
+    if (stream === broker.home) {
+      const held = await readAllHeld(broker, { stream, ledger: subject }, last.seq);
+      found.push(...[...held.values()].map(({ fromSeq }) => fromSeq - 1));
+    }
   }
   return found;
 }

@@ -1,6 +1,7 @@
 // Ordered handlers on a real server: what a failing event does to its key, and to no other.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { eventually } from "../../../tests/support/eventually.ts";
 import { startNats } from "../../../tests/support/nats.ts";
@@ -336,6 +337,31 @@ test("a key may be held for longer than the home stream keeps its events", async
   await p.settled();
   assert.deepEqual((await effects(p)).k, [0, 1, 2, 3]);
   assert.deepEqual(await listLetters(p.broker), []);
+});
+
+test("a key is held on while nobody runs its handler and somebody else cuts the head", async () => {
+  await using nats = await startNats();
+  const retentionMs = 4_000;
+  const p = await startTestPipeline(nats, { retentionMs });
+  await p.run({ note: holding({ now: true }) });
+  await produce(p.broker, burst("k", 4));
+  await eventually(async () => (await parked(p)) === 3);
+  await produce(p.broker, burst("other", 4));
+  const oldMs = Date.now() + retentionMs;
+  await sleep(retentionMs / 2);
+  await p.stop(); // its ledger's last record is younger than what its held key needs
+  await using q = await startTestPipeline(nats, { retentionMs, app: "other" });
+  await sleep(oldMs + 200 - Date.now());
+  await q.pipeline.cutHead();
+  await using again = await startTestPipeline(nats, { retentionMs });
+  const keys = await listHeldKeys(again.broker);
+  assert.deepEqual(
+    keys.map(({ key, state, parked }) => [key, state, parked]),
+    [
+      ["k", "dead", 3],
+      ["other", "dead", 3],
+    ],
+  );
 });
 
 test("N1: of copies that a crash has stored twice none is left once the key is free", async () => {

@@ -1,10 +1,12 @@
 // Records of held keys outlive the head of the home stream: what stands too far below is stored again, above.
 // A key may be held for as long as an operator takes; it must not keep the head from being cut meanwhile.
 // A1 It happens in the key's lane, and while nothing of it runs: a standing that is stored again is the last one.
+// A2 It ends with the session: a lane whose turns are forgotten is waited for by nobody.
 import type { BatchMessage } from "../../broker/index.ts";
 import type { Position, Token } from "../../events/index.ts";
 import { readStanding, standingMessage } from "../retry/standing.ts";
 import type { Scope } from "../scope.ts";
+import type { Signal } from "../signal.ts";
 import { listParked } from "./parking.ts";
 import type { Turn } from "./queues.ts";
 import { heldMessage } from "./records.ts";
@@ -19,12 +21,18 @@ export async function keepAbove(
   table: HeldTable,
   enter: (lane: Token, turn: Turn) => void,
   seq: number,
+  ended: Signal<void>,
 ): Promise<number> {
   const { place } = scope.ledger;
   if (place.stream !== scope.broker.home) return seq; // a bucket's stream has no head that is cut
   const low = [...table.entries()].filter(([, { fromSeq }]) => fromSeq < seq);
+  let over = false;
+  void ended.promise.then(() => {
+    over = true;
+  });
   for (const [lane] of low) {
-    if (scope.alive()) await inLane(enter, lane, () => storeAgain(scope, table, lane));
+    if (over || !scope.alive()) break;
+    await Promise.race([ended.promise, inLane(enter, lane, () => storeAgain(scope, table, lane))]);
   }
   const needed = [...table.entries()].map(([, { fromSeq }]) => fromSeq);
   return Math.min(seq, ...needed);

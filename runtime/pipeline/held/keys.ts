@@ -11,6 +11,7 @@ import { contractError } from "../contract.ts";
 import { keyOfJob } from "../job-key.ts";
 import { standingMessage } from "../retry/standing.ts";
 import type { EventJob, HeldKeys, Job, Scope } from "../scope.ts";
+import { signal } from "../signal.ts";
 import { untilAnswered } from "../until-answered.ts";
 import { createDrains } from "./drain.ts";
 import { keepAbove } from "./keep.ts";
@@ -22,6 +23,7 @@ import { createVerdicts } from "./verdicts.ts";
 export function createHeldKeys(scope: Scope, loaded: ReadonlyMap<Token, HeldKey>): HeldKeys {
   const table = createTable(loaded);
   const queues = createQueues(scope);
+  const ended = signal<void>();
   const { enter, attempt } = queues;
   const free = (lane: Token) => verdicts.free(lane);
   const drains = createDrains({ scope, table, enter, attempt, free });
@@ -36,7 +38,7 @@ export function createHeldKeys(scope: Scope, loaded: ReadonlyMap<Token, HeldKey>
     },
     settle: verdicts.settle,
     release: verdicts.release,
-    keepAbove: (seq) => keepAbove(scope, table, enter, seq),
+    keepAbove: (seq) => keepAbove(scope, table, enter, seq, ended),
     get size() {
       return table.size;
     },
@@ -44,6 +46,7 @@ export function createHeldKeys(scope: Scope, loaded: ReadonlyMap<Token, HeldKey>
       return queues.occupied;
     },
     stop() {
+      ended.resolve();
       drains.stop();
       queues.clear();
     },

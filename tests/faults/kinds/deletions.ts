@@ -1,5 +1,6 @@
 // What the runtime keeps on the server, deleted under it.
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { eventually } from "../../support/eventually.ts";
 import type { Fault } from "../fault.ts";
 import type { FaultWorld } from "../world.ts";
 import { spread, underLoad } from "./under-load.ts";
@@ -22,7 +23,7 @@ const workDeletions: readonly Deletion[] = [
     fullOnly: true,
     what: "DEAD deleted: letters of events that were stored later are there",
     async remove(jsm, world) {
-      await jsm.streams.delete("DEAD");
+      await deleteStream(jsm, "DEAD");
       world.lettersFrom = (await jsm.streams.info("EVENTS")).state.last_seq + 1;
     },
   },
@@ -31,7 +32,7 @@ const workDeletions: readonly Deletion[] = [
     fullOnly: true,
     what: "IDENTITIES deleted, and the runtime killed: the index is rebuilt from the log",
     async remove(jsm, world) {
-      await jsm.streams.delete("IDENTITIES");
+      await deleteStream(jsm, "IDENTITIES");
       for (const node of [...world.nodes]) await world.killNode(node);
       await world.startNode();
     },
@@ -39,9 +40,15 @@ const workDeletions: readonly Deletion[] = [
   {
     name: "bucket-deleted",
     what: "the projection's bucket deleted: it is rebuilt from the first event",
-    remove: (jsm) => jsm.streams.delete("KV_counts"),
+    remove: (jsm) => deleteStream(jsm, "KV_counts"),
   },
 ];
+
+/** Once it is there: the one that was deleted before is made anew when it is next needed. */
+async function deleteStream(jsm: JetStreamManager, name: string): Promise<void> {
+  const remove = () => jsm.streams.delete(name).catch(() => false);
+  await eventually(remove, { timeoutMs: 60_000, what: `${name} to be deleted` });
+}
 
 const underWork = workDeletions.map(
   ({ remove, ...fault }): Fault => ({
@@ -68,7 +75,7 @@ const restDeletions: readonly Deletion[] = [
     fullOnly: true,
     what: "RETRY deleted while nothing waits for a retry",
     async remove(jsm) {
-      await jsm.streams.delete("RETRY");
+      await deleteStream(jsm, "RETRY");
     },
   },
   {
