@@ -144,8 +144,9 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   // One take-over and the session that follows, until it has to end.
   async function live(): Promise<End> {
     change({ state: "starting" });
+    const prepared = handler; // it may be swapped meanwhile: `follow` compares
     await parts.ensureStreams();
-    const entries = await entriesOf(handler);
+    const entries = await entriesOf(prepared);
     const input = await take();
     parts.identities.follow(input.createdMs);
     const ended = signal<End>();
@@ -164,7 +165,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       place,
       handler: handler.name,
       ledgerSeq: input.seq,
-      policy: policyOf(handler.declaration.options),
+      policy: policyOf(prepared.declaration.options),
     });
     if (loaded !== undefined) scope.held = createHeldKeys(scope, loaded);
     const breaks = (code: string, why: string) => {
@@ -182,7 +183,6 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     const trial = suspects && startTrial({ scope, session, trial: suspects, input });
     const closing: (() => void)[] = [];
     try {
-      const prepared = handler;
       await ensureConsumer(broker.jsm, home, configOf(prepared, parts));
       const catchUp = createCatchUp({
         broker,
@@ -212,7 +212,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       if (suspects !== undefined) sayTrial(suspects, after);
       troubles.mended(`${handler.name} runs again`);
       if (stopping) ended.resolve("stop");
-      else await follow(prepared); // it may have been swapped meanwhile
+      else await follow(prepared);
       const why = await ended.promise;
       if (why === "swap" || why === "stop") {
         read.stop();

@@ -118,7 +118,7 @@ test("P1 P4: under a backlog of thousands it takes up to three more deaths to fi
   assert.ok(life.deaths >= 4 && life.deaths <= 6, `${life.deaths} deaths`);
 });
 
-test("P4: a retry that ends the process is a dead letter after three deaths, and so is its letter when it is given back", async () => {
+test("P4: a retry that ends the process is a dead letter after three deaths behind its own marker, and so is its letter when it is given back", async () => {
   const relay = `
 import { existsSync } from "node:fs";
 import { event, on, Type } from "eddyline";
@@ -136,7 +136,7 @@ export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["1s"] 
   const [letter] = await untilLetters(world, 1, life);
   assert.deepEqual([letter?.handler, letter?.reason, letter?.id], ["relay.relay", "crash", "e7"]);
   assert.deepEqual(countsOf(await world.settled(), "relay.relay"), [30, 29, 0, 1]);
-  assert.equal(life.deaths, 3);
+  assert.equal(life.deaths, 4); // the first one could have been any other's
   writeFileSync(worse, "");
   const server = { EDDY_NATS_SERVERS: world.nats.url };
   assert.equal((await runEddy(["dead", "replay", String(letter?.letter)], server)).code, 0);
@@ -149,7 +149,7 @@ export const relay = on(Placed, { emits: [Noted], start: "first", retry: ["1s"] 
     { timeoutMs: 180_000, what: "that it is a letter again" },
   );
   assert.deepEqual(countsOf(await world.settled(), "relay.relay"), [30, 29, 0, 1]);
-  assert.equal(life.deaths, 6);
+  assert.equal(life.deaths, 8);
 });
 
 test("P2 P4: two handlers that each meet an event which ends the process get one letter each, and no other event does", async () => {

@@ -1,5 +1,6 @@
 // Retries, letters that are given back and what was parked may end the process as well: before each of them runs, its
-// standing says by which instance. One that ran when an instance died is tried alone.
+// standing says by which instance. R1 Those that ran when an instance died have a marker of their own from then on, and only
+// deaths behind that one count: they were hundreds, perhaps. R2 Before its last death one runs while nobody else tries any.
 import { EddyError } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
 import { type Standing, type Started, standingMessage, startedOf } from "../retry/standing.ts";
@@ -27,7 +28,7 @@ export function createAgain(scope: Scope): Again {
         const { name } = scope.handler();
         return await concludeDead(scope, job, "crash", crashError(name, deaths));
       }
-      const leave = deaths === 0 ? () => {} : await gate.enter(true);
+      const leave = deaths < 0 ? () => {} : await gate.enter(deaths + 1 >= deathsMax);
       holding.add(leave);
       const done = () => {
         holding.delete(leave);
@@ -54,10 +55,10 @@ export function createAgain(scope: Scope): Again {
   };
 }
 
-/** How often an instance has died while it ran. */
+/** How often an instance has died behind its own marker; -1 where none has while it ran. */
 export function deathsOf(standing: Standing | undefined, before: Predecessor | undefined): number {
   const started = startedOf(standing);
-  if (started === undefined) return 0;
+  if (started === undefined) return -1;
   const died = before?.died === true && before.instance === started.instance;
   return started.deaths + (died ? 1 : 0);
 }

@@ -3,7 +3,7 @@
 import type { Position, Token } from "../../events/index.ts";
 import { deathsOf } from "../crashes/again.ts";
 import { storeFenced } from "../crashes/note.ts";
-import { readStanding, startedOf } from "../retry/standing.ts";
+import { readStanding } from "../retry/standing.ts";
 import type { Scope } from "../scope.ts";
 import { untilAnswered } from "../until-answered.ts";
 import { type Copy, dropParked, listParked, readParked } from "./parking.ts";
@@ -11,7 +11,7 @@ import { judgeParked } from "./states.ts";
 
 export interface Found extends Copy {
   readonly judgement: "run" | "uncertain";
-  /** How often the process has died while it ran alone; -1 where it is no suspect of a death. */
+  /** How often the process has died behind its own marker; -1 where it is no suspect. */
   readonly deaths: number;
 }
 
@@ -61,6 +61,5 @@ async function judge({ broker, ledger, defaults, crashes }: Scope, { parcel }: C
   const { retentionMs } = defaults;
   const nowMs = Date.now();
   const judgement = judgeParked({ standing, passed, packedMs, nowMs, retentionMs });
-  const deaths = startedOf(standing) === undefined ? -1 : deathsOf(standing, crashes.before);
-  return { judgement, deaths };
+  return { judgement, deaths: deathsOf(standing, crashes.before) };
 }
