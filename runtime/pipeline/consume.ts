@@ -67,7 +67,11 @@ export function ackWaitMs(deadlineMs: number): number {
 export async function deliveredOf(broker: Broker, name: string): Promise<Delivered | undefined> {
   const info = await consumerInfo(broker.jsm, broker.home, name);
   if (info === undefined) return undefined;
-  return { upTo: info.delivered.stream_seq, unacked: info.num_ack_pending };
+  return {
+    upTo: info.delivered.stream_seq,
+    unacked: info.num_ack_pending,
+    pulled: info.num_waiting > 0,
+  };
 }
 
 export interface Watched {

@@ -34,6 +34,7 @@ export function createExchange(
   module: string,
   worker: () => Worker,
   report: Report,
+  /** No call is without a result any more. */
   onIdle: () => void,
 ): Exchange {
   const flight = createFlight<Pending>();
@@ -82,12 +83,14 @@ export function createExchange(
       const guilty = flight.died(begun, current);
       const said = stopped(module, stop, guilty, flight.size);
       guilty?.reject(said.error);
+      if (flight.size === 0) onIdle();
       return said;
     },
     giveUp(why) {
       const text = `the thread of ${module} did not start again: ${why}`;
       const error = new EddyError("EDDY_THREAD_NOT_STARTED", text, { module });
       for (const call of flight.clear()) call.reject(error);
+      onIdle();
     },
     get open() {
       return flight.size;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "../../../tests/support/eventually.ts";
 import { isolatedModule } from "../support/isolated.ts";
 
@@ -59,6 +60,18 @@ test("a thread that dies again and again by itself is started anew, less and les
   await m.load();
   await eventually(() => m.codes().length >= 3, { timeoutMs: 20_000 });
   assert.ok(m.codes().every((code) => code === "EDDY_THREAD_EXITED"));
+});
+
+test("a thread that waits to be started anew is not, once another version has taken over", async () => {
+  await using m = await isolatedModule(`${version(1)} setTimeout(() => process.exit(1), 20);`);
+  await m.load();
+  await eventually(() => m.codes().length >= 3, { timeoutMs: 20_000 }); // now it waits for 400 ms
+  await m.write(version(2));
+  await m.find("react");
+  await sleep(50);
+  const deaths = m.codes().length;
+  await sleep(1_500);
+  assert.equal(m.codes().length, deaths);
 });
 
 test("closed, a thread is gone, whatever it was at", async () => {

@@ -78,10 +78,11 @@ export async function startLives(spec: ThreadSpec, owner: Owner, report: Report)
   async function untilItRuns(): Promise<void> {
     while (!closed && owner.wanted()) {
       await pause(pauseMs);
-      if (closed) return;
+      if (closed || !owner.wanted()) return; // retired meanwhile
       try {
         await bringUp();
         mended();
+        if (!owner.wanted()) return await end();
         return owner.onStarted();
       } catch (error) {
         lengthenPause();

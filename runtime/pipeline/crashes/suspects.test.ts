@@ -22,8 +22,14 @@ const record = (more: Partial<LedgerRecord> = {}, at = input(10)): LedgerRecord 
   inputs: [at],
   ...more,
 });
-const after = (before: LedgerRecord, delivered = { upTo: 20, unacked: 10 }, instance = "B") =>
-  trialAfter(before, instance, before.inputs[0] ?? input(0), delivered);
+const after = (
+  before: LedgerRecord,
+  delivered: { upTo: number; unacked: number; pulled?: boolean } = { upTo: 20, unacked: 10 },
+  instance = "B",
+) => {
+  const seen = { pulled: false, ...delivered };
+  return trialAfter(before, instance, before.inputs[0] ?? input(0), seen);
+};
 
 test("X1: after a stop that was recorded, and in the same process, nobody is suspect", () => {
   assert.equal(after(record({ clean: true })), undefined);
@@ -31,6 +37,13 @@ test("X1: after a stop that was recorded, and in the same process, nobody is sus
   assert.equal(after(record(), { upTo: 20, unacked: 0 }), undefined);
   assert.equal(after(record(), { upTo: 10, unacked: 5 }), undefined);
   assert.equal(trialAfter(record(), "B", input(10), undefined), undefined);
+});
+
+test("X1: whoever still pulls when another one takes over has not died, and counts against nobody", () => {
+  const pulled = { upTo: 20, unacked: 1, pulled: true };
+  assert.equal(after(record(), pulled), undefined);
+  const again = after(record({ trial: marked([13], 2, true) }), pulled);
+  assert.equal(again?.marker?.deaths, 2);
 });
 
 test("after a death the open positions up to the last delivered one are suspects, no more than were un-acked", () => {
@@ -129,7 +142,7 @@ function live(unacked: number, killer: number, deathsMax: number) {
   for (let deaths = 1; deaths < 20; deaths++) {
     const instance = `life ${deaths}`;
     const at = before.inputs[0] as InputRecord;
-    const trial = trialAfter(before, instance, at, { upTo: 10 + unacked, unacked });
+    const trial = trialAfter(before, instance, at, { upTo: 10 + unacked, unacked, pulled: false });
     const treat = trial && treatmentIn(trial, at, deathsMax);
     let { floor } = at;
     let marker = trial?.marker;
@@ -156,8 +169,10 @@ test("a retry counts the deaths of the instance that ran it, where that did not 
   assert.equal(deathsOf(waiting, { instance: "A", died: true }), 2);
   assert.equal(deathsOf(waiting, { instance: "A", died: false }), 1);
   assert.equal(deathsOf(waiting, { instance: "C", died: true }), 1);
-  assert.equal(deathsOf({ kind: "waiting", attempt: 2 }, { instance: "A", died: true }), 0);
-  assert.equal(deathsOf(undefined, undefined), 0);
+  assert.equal(deathsOf({ kind: "waiting", attempt: 2 }, { instance: "A", died: true }), -1);
+  assert.equal(deathsOf(undefined, undefined), -1);
+  const shared = { kind: "parked", started: { instance: "A", deaths: -1 } } as const;
+  assert.equal(deathsOf(shared, { instance: "A", died: true }), 0); // R1
 });
 
 test("G1 G2: those that may share go in together; one that has to be alone waits for them, and all others for it", async () => {

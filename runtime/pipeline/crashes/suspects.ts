@@ -1,6 +1,7 @@
 // Which event ended the process? The ones that were in flight are suspects, and only these; what is stored about them
 // says what to try next. Pure.
-// X1 Only the death of a process makes suspects: an end that a holder recorded does not. X2 A death is counted against
+// X1 Only the death of a process makes suspects: an end that a holder recorded does not, nor is one dead that still pulls
+// when another one takes over. X2 A death is counted against
 // an event that ran alone, in flight or behind its marker, and against no other. X3 A death behind the marker of a group counts
 // against nobody: it says where to look. X4 An event that has its outcome is no suspect any more, whatever it was.
 import { holds } from "../ledger/floor.ts";
@@ -11,6 +12,8 @@ export interface Delivered {
   readonly upTo: number;
   /** Not acked: at most these were in flight. */
   readonly unacked: number;
+  /** Somebody asks for more: whoever holds the ledger lives. The server forgets the requests of who is gone. */
+  readonly pulled: boolean;
 }
 
 /** Who held the ledger before. */
@@ -26,8 +29,13 @@ const fewSuspects = 64;
  * those of a group that ended the process in smaller ones, until each is alone. */
 const groupSizes = [256, 16, 1] as const;
 
-export function predecessorOf(before: LedgerRecord, instance: string): Predecessor {
-  const died = before.instance !== instance && before.clean === undefined;
+export function predecessorOf(
+  before: LedgerRecord,
+  instance: string,
+  delivered: Delivered | undefined,
+): Predecessor {
+  const ended = before.instance !== instance && before.clean === undefined;
+  const died = ended && delivered?.pulled !== true;
   return { instance: before.instance, died };
 }
 
@@ -38,7 +46,7 @@ export function trialAfter(
   input: InputRecord,
   delivered: Delivered | undefined,
 ): Trial | undefined {
-  const { died } = predecessorOf(before, instance);
+  const { died } = predecessorOf(before, instance, delivered);
   const trial = before.trial ?? (died ? firstTrial(delivered) : undefined);
   if (trial === undefined) return undefined;
   const count = Math.min(trial.count, openBelow(input, trial.upTo));

@@ -81,7 +81,7 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
       }
       const found = missed === undefined ? {} : { missed };
       const earlier =
-        before === undefined ? {} : { before: predecessorOf(before, taking.instance) };
+        before === undefined ? {} : { before: predecessorOf(before, taking.instance, delivered) };
       return { record, seq: result.lastSeq, fresh: before === undefined, ...earlier, ...found };
     }
     if (result.kind !== "stale" && result.kind !== "unanswered") {
