@@ -101,7 +101,6 @@ type Life =
     };
 
 const heldBytesMax = 16 * 2 ** 20; // of events that are not settled: a slow one holds up no other before
-const heldMax = 2_000; // deliveries that wait for a trial to go on
 const holderAsks = 5; // to take over from somebody who is there costs both more
 const holderMs = 200;
 const endMs = 500; // for the record of a stop, after all else had its time
@@ -192,8 +191,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       });
       const wound = await windTo(input.floor + 1);
       if (trial === undefined) await catchUp.look(wound);
-      const hasRoom = () =>
-        session.heldBytes < heldBytesMax && (trial === undefined || trial.held < heldMax);
+      const hasRoom = () => session.heldBytes < heldBytesMax && trial?.hasRoom !== false;
       read = readDurable(broker, home, durableName, trial?.take ?? session.take, hasRoom);
       closing.push(read.stop);
       void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));

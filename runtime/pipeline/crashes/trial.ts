@@ -18,6 +18,7 @@ export interface Trying {
   take(message: Delivery): void;
   /** Deliveries that have arrived and wait for their turn. */
   readonly held: number;
+  readonly hasRoom: boolean;
   /** Resolves once no suspect is left; never where the session ends before. */
   readonly over: Promise<void>;
   /** Tries no more. What runs may still be concluded. */
@@ -49,14 +50,14 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
   let lingering: number[] = []; // named by the last marker, and perhaps still running
   let leave: (() => void) | undefined;
   let sizeBefore = 0;
-  let settling: Promise<void> | undefined;
+  const settled = shared(() => untilSettled(scope, session));
   void run().finally(() => leave?.());
 
   async function run(): Promise<void> {
     while (!ended) {
       const step = await arrivals.until(() => {
         const seqs = held.slice(0, lookAhead).map(({ seq }) => seq);
-        return nextStep(seqs, treat, arrivals.complete && held.length === seqs.length);
+        return nextStep(seqs, treat, arrivals.endWith(seqs.length));
       });
       if (step === undefined || !scope.alive()) return;
       if (step.kind === "over") break;
@@ -65,7 +66,7 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
     await concluded();
     if (ended || !(await storeNote(scope, undefined))) return;
     free = true;
-    for (const message of held.splice(0)) session.take(message);
+    for (const message of arrivals.take(held.length)) session.take(message);
     over.resolve();
   }
 
@@ -77,7 +78,7 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
         return await tryThese(step);
       case "dead": {
         await concluded();
-        const [message] = ended ? [] : held.splice(0, 1);
+        const [message] = ended ? [] : arrivals.take(1);
         if (message === undefined) return;
         session.condemn(message, crashError(scope.handler().name, step.deaths));
         return await concluded();
@@ -107,7 +108,7 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
   }
 
   function hand(count: number): void {
-    for (const message of held.splice(0, count)) session.take(message);
+    for (const message of arrivals.take(count)) session.take(message);
   }
 
   // All that was handed on has its outcome, and it is stored.
@@ -119,13 +120,6 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
     leave = undefined;
   }
 
-  function settled(): Promise<void> {
-    settling ??= untilSettled(scope, session).finally(() => {
-      settling = undefined;
-    });
-    return settling;
-  }
-
   return {
     take(message) {
       if (free) session.take(message);
@@ -134,6 +128,9 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
     get held() {
       return held.length;
     },
+    get hasRoom() {
+      return arrivals.hasRoom;
+    },
     over: over.promise,
     end() {
       ended = true;
@@ -141,6 +138,17 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
       arrivals.end();
       ending.resolve();
     },
+  };
+}
+
+/** Who asks while the work is under way shares it. */
+function shared(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= work().finally(() => {
+      running = undefined;
+    });
+    return running;
   };
 }
 
