@@ -1,8 +1,9 @@
 // Stores messages of one stream all or none: an atomic batch (ADR-50), or a plain publish where there is one.
 // Written by hand because the client's batch ignores expectations and hides why a batch was refused.
-// B1 A result other than "unanswered" is the server's word. B2 Nothing here retries.
+// B1 A result other than "unanswered" is the server's word. B2 Nothing here retries. B3 An oversized message in the middle
+// of a batch gets no answer of its own unless it asks for one: the server calls the batch incomplete.
 import { randomBytes } from "node:crypto";
-import type { MsgHdrs, NatsConnection } from "./client.ts";
+import { createInbox, type MsgHdrs, type NatsConnection } from "./client.ts";
 import { answerTo } from "./losses.ts";
 import { publishHeaders, wireHeaders } from "./wire.ts";
 
@@ -29,6 +30,9 @@ export type BatchResult =
   | { readonly kind: "unable"; readonly code: number; readonly description: string }
   /** The server will not store at least one of these messages. */
   | { readonly kind: "refused"; readonly code: number; readonly description: string }
+  /** Some of its messages did not arrive, or were refused before the last one came. Nothing was stored, and the server
+   * does not say why: `storeExplained` does. */
+  | { readonly kind: "incomplete" }
   /** No answer: it may have happened. */
   | { readonly kind: "unanswered"; readonly cause: unknown };
 
@@ -50,20 +54,48 @@ const batchIncomplete = 10176;
 const unfit = new Set([10060, 10109, 10166, 10174]);
 
 /** Stores the messages in one step. `timeoutMs` bounds the wait for the answer. */
-export async function storeBatch(
+export function storeBatch(
   nc: NatsConnection,
   messages: readonly BatchMessage[],
   timeoutMs: number,
+): Promise<BatchResult> {
+  return store(nc, messages, timeoutMs, undefined);
+}
+
+/** The same, with an answer to each message: a batch that one of them spoils is refused with the server's word on it. */
+export async function storeExplained(
+  nc: NatsConnection,
+  messages: readonly BatchMessage[],
+  timeoutMs: number,
+): Promise<BatchResult> {
+  const inbox = createInbox();
+  let spoiled: Answer | undefined;
+  const answers = nc.subscribe(inbox, {
+    callback(error, message) {
+      if (error === null && message.data.byteLength > 0) spoiled ??= message.json<Answer>();
+    },
+  });
+  const result = await store(nc, messages, timeoutMs, inbox);
+  answers.unsubscribe(); // the last answer comes after all others
+  return result.kind === "incomplete" && spoiled !== undefined ? resultOf(spoiled) : result;
+}
+
+async function store(
+  nc: NatsConnection,
+  messages: readonly BatchMessage[],
+  timeoutMs: number,
+  inbox: string | undefined,
 ): Promise<BatchResult> {
   const last = messages.at(-1);
   if (last === undefined) throw new RangeError("a batch holds at least one message");
   const single = messages.length === 1;
   const id = single ? "" : randomBytes(12).toString("base64url");
+  const replies = inbox === undefined ? {} : { reply: inbox };
   try {
     for (let at = 0; at < messages.length - 1; at++) {
       const message = messages[at] as BatchMessage;
       const headers = publishHeaders(batchLines(message, id, at + 1));
-      nc.publish(message.natsSubject, message.data, { headers });
+      nc.publish(message.natsSubject, message.data, { headers, ...replies });
     }
     const lines = single
       ? ownLines(last)
@@ -90,8 +122,7 @@ function resultOf(answer: Answer): BatchResult {
   const code = answer.error?.err_code ?? 0;
   const description = answer.error?.description ?? "an answer without a sequence";
   if (code === wrongLastSequence || code === wrongLastSequenceUnknown) return { kind: "stale" };
-  // Messages of it were lost on the way, as after a reconnect: nothing was stored.
-  if (code === batchIncomplete) return { kind: "unanswered", cause: new Error(description) };
+  if (code === batchIncomplete) return { kind: "incomplete" };
   if (noRoom.has(code)) return { kind: "full", description };
   // The server's own trouble, or too many requests: a later batch may go. No message of this one is at fault.
   const status = answer.error?.code ?? 0;

@@ -1,5 +1,11 @@
 // NATS as the runtime uses it: the connection, its streams and consumers, batches and raw headers.
-export { type BatchMessage, type BatchResult, batchMessagesMax, storeBatch } from "./batch.ts";
+export {
+  type BatchMessage,
+  type BatchResult,
+  batchMessagesMax,
+  storeBatch,
+  storeExplained,
+} from "./batch.ts";
 export {
   type ConsumerInfo,
   type ConsumerMessages,

@@ -97,3 +97,34 @@ test("P2: of several ledgers in one batch, the one that was taken over is lost a
   const info = await c.broker.jsm.streams.info("EVENTS", { subjects_filter: "events.t.*" });
   assert.deepEqual(info.state.subjects, { "events.t.a": 1, "events.t.b": 1, "events.t.z": 1 });
 });
+
+test("of a group the server refuses one message in the middle of: its unit alone is refused, the others are stored", async () => {
+  await using nats = await startNats();
+  await using c = await startCommitter(nats.url);
+  const { config } = await c.broker.jsm.streams.info("EVENTS");
+  await c.broker.jsm.streams.update("EVENTS", { ...config, max_msg_size: 4_000 });
+  const { ledger } = await c.holder("note", "one");
+  const outcomes: string[] = [];
+  for (let n = 0; n < 40; n++) {
+    const sizes = n === 17 ? [10, 5_000, 10] : [10, 10];
+    c.committer.submit({
+      ledger,
+      slot: undefined,
+      move: { from: "new", to: "handled" },
+      messages: sizes.map((size) => ({
+        natsSubject: "events.t.note",
+        headerLines: "",
+        data: new Uint8Array(size),
+      })),
+      onStored: () => outcomes.push("stored"),
+      onRefused: (why) => outcomes.push(`${n}: ${why}`),
+    });
+  }
+  await eventually(() => outcomes.length === 40);
+  const [refused, ...others] = outcomes.filter((outcome) => outcome !== "stored");
+  assert.match(refused ?? "", /^17: .*message size exceeds maximum allowed/);
+  assert.deepEqual(others, []);
+  const info = await c.broker.jsm.streams.info("EVENTS", { subjects_filter: "events.t.*" });
+  assert.deepEqual(info.state.subjects, { "events.t.note": 78 });
+  assert.equal(ledger.counts.handled, 39);
+});

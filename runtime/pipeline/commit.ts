@@ -11,6 +11,7 @@ import {
   batchMessagesMax,
   readMessage,
   storeBatch,
+  storeExplained,
 } from "../broker/index.ts";
 import { type Ahead, missingAhead, publishAhead } from "./ahead.ts";
 import type { Report } from "./facts.ts";
@@ -187,16 +188,18 @@ export function createCommitter(
     return group;
   }
 
-  async function storeGroup(units: readonly Unit[]): Promise<void> {
+  async function storeGroup(units: readonly Unit[], explained = false): Promise<void> {
     const group = units.filter((unit) => unit.ledger.held);
     if (group.length === 0) return;
     for (const unit of group) unit.ledger.include(unit);
+    let store = explained ? storeExplained : storeBatch;
     for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       const ledgers = [...new Set(group.map((unit) => unit.ledger))];
       const batch = [...effectsOf(group), ...ledgers.map((ledger) => ledger.nextRecord())];
       const began = performance.now();
-      const result = await storeBatch(broker.nc, batch, answerMs);
+      const result = await store(broker.nc, batch, answerMs);
       const outcome = await understand(result, ledgers);
+      if (result.kind === "incomplete") store = storeExplained;
       switch (outcome.kind) {
         case "stored":
           for (const [at, ledger] of ledgers.entries()) {
@@ -228,8 +231,8 @@ export function createCommitter(
       return;
     }
     const half = group.length >>> 1;
-    await storeGroup(group.slice(0, half));
-    await storeGroup(group.slice(half));
+    await storeGroup(group.slice(0, half), true);
+    await storeGroup(group.slice(half), true);
   }
 
   type Understood =
@@ -254,6 +257,7 @@ export function createCommitter(
         trouble("EDDY_STREAM_UNABLE", unableText(stream, result));
         return { kind: "again" };
       case "unanswered":
+      case "incomplete":
       case "stale":
         return await lookUp(ledgers);
     }

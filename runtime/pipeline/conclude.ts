@@ -12,7 +12,7 @@ import { type Backoff, nextDue, scheduleRetry } from "./retry/backoff.ts";
 import { storeLetter } from "./retry/letters.ts";
 import type { Attempt, Parcel } from "./retry/parcel.ts";
 import { standingMessage } from "./retry/standing.ts";
-import type { EventJob, Job, Scope } from "./scope.ts";
+import type { EventJob, HeldChange, Job, Scope } from "./scope.ts";
 import { untilAnswered } from "./until-answered.ts";
 
 /** A handled event: its effects and its position in one unit. */
@@ -53,6 +53,7 @@ export async function concludeDead(
   cause: unknown,
   attempts: readonly Attempt[] = job.attempts,
 ): Promise<void> {
+  if (scope.held !== undefined) job.key = scope.held.keyOf(job, reason); // the letter names what it holds
   await keepLetter(scope, job, reason, cause, attempts);
   submit(scope, job, { kind: "dead", reason, cause }, []);
 }
@@ -105,8 +106,10 @@ function submit(scope: Scope, job: Job, verdict: Verdict, messages: readonly Bat
   const standing = standingOf(scope, job, verdict);
   const key = scope.held?.settle(job, verdict);
   const all =
-    standing === undefined && key === undefined ? messages : [...messages, ...some(standing, key)];
-  scope.committer.submit(new Conclusion(scope, job, verdict, all));
+    standing === undefined && key === undefined
+      ? messages
+      : [...messages, ...some(standing, key?.message)];
+  scope.committer.submit(new Conclusion(scope, job, verdict, all, key));
 }
 
 function some(...messages: (BatchMessage | undefined)[]): BatchMessage[] {
@@ -124,12 +127,20 @@ class Conclusion implements Unit {
   readonly #scope: Scope;
   readonly #job: Job;
   readonly #verdict: Verdict;
+  readonly #key: HeldChange | undefined;
 
-  constructor(scope: Scope, job: Job, verdict: Verdict, messages: readonly BatchMessage[]) {
+  constructor(
+    scope: Scope,
+    job: Job,
+    verdict: Verdict,
+    messages: readonly BatchMessage[],
+    key: HeldChange | undefined,
+  ) {
     this.messages = messages;
     this.#scope = scope;
     this.#job = job;
     this.#verdict = verdict;
+    this.#key = key;
     const to = verdict.kind === "retry" ? "retrying" : verdict.kind;
     this.move = job.from === "new" && to === "handled" ? handledAtOnce : { from: job.from, to };
   }
@@ -144,12 +155,14 @@ class Conclusion implements Unit {
 
   onStored(nowMs: number): void {
     this.#job.onStored?.();
+    this.#key?.onStored();
     reportVerdict(this.#scope, this.#job, this.#verdict, nowMs);
   }
 
   onRefused(why: string): void {
     const text = `the server does not store an effect: ${why}`;
     this.#scope.entries?.forget();
+    this.#key?.onRefused();
     const error = new EddyError("EDDY_EFFECT_REFUSED", text);
     void concludeDead(this.#scope, this.#job, "refused", error);
   }

@@ -9,7 +9,7 @@ import type { Entries } from "./entries.ts";
 import type { Surroundings } from "./handle.ts";
 import type { Standing } from "./ledger/counts.ts";
 import type { Ledger } from "./ledger/ledger.ts";
-import type { Verdict } from "./outcome.ts";
+import type { DeadReason, Verdict } from "./outcome.ts";
 import type { Attempt, ErrorFacts, Original } from "./retry/parcel.ts";
 
 /** Defaults of handlers that declare nothing else. */
@@ -64,7 +64,9 @@ export interface HeldKeys {
   /** What was held when the session began and is not any more goes on; not before the suspects of a crash were tried. */
   goOn(): void;
   /** What a verdict makes of its key: done in memory, and as a message for the verdict's own unit. */
-  settle(job: Job, verdict: Verdict): BatchMessage | undefined;
+  settle(job: Job, verdict: Verdict): HeldChange | undefined;
+  /** The key of an event that is dead, also where it came to no lane; empty where it has none. */
+  keyOf(job: Job, reason: DeadReason): string;
   /** Lets a key go that this event holds; resolves once that is stored, or needs not be. */
   release(lane: Token, by: Position): Promise<void>;
   /** Stores again what stands below a sequence of the home stream. The sequence below which nothing is needed. */
@@ -75,6 +77,14 @@ export interface HeldKeys {
   readonly occupied: number;
   /** Starts nothing any more; what runs finishes. */
   stop(): void;
+}
+
+/** A change of a held key, in the unit of the verdict that caused it. */
+export interface HeldChange {
+  readonly message: BatchMessage;
+  onStored(): void;
+  /** The unit is not stored: the key is what it was. */
+  onRefused(): void;
 }
 
 /** What the lanes of an ordered handler need of their session. */

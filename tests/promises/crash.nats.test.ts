@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { HeldRow } from "../../runtime/pipeline/index.ts";
 import { eddyJson, runEddy } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertOneEffectEach, assertOrderPerSubject, ofType } from "../support/log.ts";
@@ -27,6 +28,7 @@ interface Letter {
   readonly letter: number;
   readonly handler: string;
   readonly reason: string;
+  readonly key: string;
   readonly id: string | null;
   readonly error: { readonly name: string; readonly message: string };
 }
@@ -195,4 +197,26 @@ test("P1 P2: killed again and again under load, without an event that is at faul
   assert.deepEqual(countsOf(rows, "shop.stock"), [4_000, 4_000, 0, 0]);
   assert.deepEqual(countsOf(rows, "shop.mail"), [4_000, 4_000, 0, 0]);
   assert.deepEqual(await letters(world), []);
+});
+
+test("P3 P4: an event that ends the process holds its key where the handler asks for it, and the key goes when its letter is discarded", async () => {
+  const shop = `
+import { event, projection, Type } from "eddyline";
+const Placed = event("com.acme.order.placed", Type.Object({ n: Type.Integer(), poison: Type.Boolean() }));
+export const orders = projection("orders", {
+  from: [Placed], key: ({ data }) => "tens-" + String(data.n % 10), ordered: true, onDead: "hold",
+  apply: (state, { data }) => { if (data.poison) process.exit(1); return { last: data.n }; },
+});`;
+  await using world = await startWorld({ "shop.ts": shop });
+  await using life = await supervise(world);
+  await world.produce(placed(0, 40, [5]));
+  const [letter] = await untilLetters(world, 1, life);
+  assert.deepEqual([letter?.handler, letter?.reason, letter?.key], ["orders", "crash", "tens-5"]);
+  const server = { EDDY_NATS_SERVERS: world.nats.url };
+  await eventually(async () => {
+    const [held] = await eddyJson<HeldRow[]>(world.nats, "lanes");
+    return held?.key === "tens-5" && held.state === "dead" && held.parked === 3;
+  });
+  assert.equal((await runEddy(["dead", "discard", String(letter?.letter)], server)).code, 0);
+  assert.deepEqual(countsOf(await world.settled(), "orders"), [40, 39, 0, 1]);
 });

@@ -392,3 +392,34 @@ test("N1: of copies that a crash has stored twice none is left once the key is f
   assert.deepEqual((await effects(p)).a, range(0, 5));
   await eventually(async () => (await countSubjects(p.broker, "RETRY", ">")) === 0);
 });
+
+test("V3: where the server refuses what an event asked for, its followers stay behind it", async () => {
+  await using nats = await startNats();
+  await using p = await startTestPipeline(nats);
+  const { config } = await p.broker.jsm.streams.info("EVENTS");
+  await p.broker.jsm.streams.update("EVENTS", { ...config, max_msg_size: 4_000 });
+  const note = on(
+    Placed,
+    { emits: [Noted], start: "first", ordered: true, onDead: "hold", retry: ["1s"] },
+    ({ data, subject }, ctx) => {
+      if (data.n === 0 && ctx.attempt === 1) throw new Error("not yet");
+      const key = data.n === 0 ? "x".repeat(8_000) : (subject ?? "");
+      ctx.emit(Noted, { key, n: data.n });
+    },
+  );
+  await p.run({ note });
+  await produce(
+    p.broker,
+    range(0, 4).map((n) => placed(n, "a")),
+  );
+  await eventually(async () => (await listHeldKeys(p.broker))[0]?.state === "dead", {
+    timeoutMs: 10_000,
+  });
+  const [letter] = await listLetters(p.broker);
+  assert.equal(letter?.reason, "refused");
+  assert.equal(await parked(p), 3);
+  assert.deepEqual(await effects(p), {});
+  await discardLetter(p.broker, letter?.letter ?? 0);
+  await p.settled();
+  assert.deepEqual((await effects(p)).a, [1, 2, 3]);
+});

@@ -37,6 +37,7 @@ export function createHeldKeys(scope: Scope, loaded: ReadonlyMap<Token, HeldKey>
       }
     },
     settle: verdicts.settle,
+    keyOf: verdicts.keyOf,
     release: verdicts.release,
     keepAbove: (seq) => keepAbove(scope, table, enter, seq, ended),
     get size() {

@@ -1,18 +1,21 @@
 // What verdicts and operators make of held keys: decided in memory at once, and stored with what caused it.
 // V1 A change of a key is in the unit of the verdict that causes it: a crash sees both or none.
 // V2 A key that goes on is free at once where nothing was parked of it, else once its drain has found nothing left.
+// V3 Followers run once that is stored which lets them go. What is refused changes nothing.
 import type { BatchMessage } from "../../broker/index.ts";
 import { keyOf, type Position, type Token, token } from "../../events/index.ts";
 import { entryKey } from "../fold.ts";
-import type { Verdict } from "../outcome.ts";
-import type { Job, Scope } from "../scope.ts";
+import type { DeadReason, Verdict } from "../outcome.ts";
+import type { HeldChange, Job, Scope } from "../scope.ts";
 import { heldMessage } from "./records.ts";
 import { afterVerdict, type Ended, type Held, type Holder, policyOf, type Role } from "./states.ts";
 import type { HeldKey, HeldTable } from "./table.ts";
 
 export interface HeldVerdicts {
-  /** A message for the verdict's own unit. */
-  settle(job: Job, verdict: Verdict): BatchMessage | undefined;
+  /** What the verdict makes of its key, for the verdict's own unit. */
+  settle(job: Job, verdict: Verdict): HeldChange | undefined;
+  /** The key of an event that is dead, also where it came to no lane; empty where it has none. */
+  keyOf(job: Job, reason: DeadReason): string;
   /** Lets a key go that this event holds; resolves once that is stored, or needs not be. */
   release(lane: Token, by: Position): Promise<void>;
   /** Nothing is parked of the key, and nothing can be: called in its lane. */
@@ -27,12 +30,17 @@ export function createVerdicts(
   const { ledger, committer } = scope;
   const { place } = ledger;
 
-  function settle(job: Job, verdict: Verdict): BatchMessage | undefined {
+  function keyOfDead(job: Job, reason: DeadReason): string {
+    const lane = table.heldBy(job.position);
+    return (lane && table.get(lane)?.key) ?? keyFor(scope, job, reason);
+  }
+
+  function settle(job: Job, verdict: Verdict): HeldChange | undefined {
     const ended = endedOf(job, verdict);
     if (job.from === "new" && ended.kind === "over") return undefined; // most events end here
     const { position } = job;
     const holding = table.heldBy(position);
-    const key = keyFor(scope, job, verdict);
+    const { key } = job;
     const lane = holding ?? table.running.get(position.seq) ?? token(key);
     const known = table.get(lane);
     const role = holding === undefined ? roleOf(job, known) : "holder";
@@ -40,10 +48,26 @@ export function createVerdicts(
     if (role === "first" && key === "") return undefined;
     const change = afterVerdict(role, ended, by, policyOf(scope.handler().declaration.options));
     if (change.kind === "as it was") return undefined;
-    if (change.kind === "goes on") return goOn(lane);
+    if (change.kind === "goes on") return changed(lane, known, letGo(lane));
     const { seq } = by.position;
     const fresh = { key, parked: false, sinceMs: Date.now(), fromSeq: seq };
-    return become(lane, { ...(known ?? fresh), held: change });
+    return changed(lane, known, become(lane, { ...(known ?? fresh), held: change }));
+  }
+
+  function changed(
+    lane: Token,
+    before: HeldKey | undefined,
+    message: BatchMessage | undefined,
+  ): HeldChange | undefined {
+    if (message === undefined) return undefined;
+    return {
+      message,
+      onStored: () => drain(lane),
+      onRefused() {
+        if (before === undefined) table.forget(lane);
+        else table.set(lane, before);
+      },
+    };
   }
 
   function roleOf(job: Job, known: HeldKey | undefined): Role {
@@ -52,13 +76,16 @@ export function createVerdicts(
     return job.from === "new" && known === undefined ? "first" : "passed";
   }
 
-  function goOn(lane: Token): BatchMessage | undefined {
+  function letGo(lane: Token): BatchMessage | undefined {
     const known = table.get(lane);
     if (known === undefined) return undefined;
-    if (!known.parked) return forget(lane, known);
-    const message = become(lane, { ...known, held: { kind: "draining" } });
-    startDrain(lane);
-    return message;
+    return known.parked
+      ? become(lane, { ...known, held: { kind: "draining" } })
+      : forget(lane, known);
+  }
+
+  function drain(lane: Token): void {
+    if (table.get(lane)?.held.kind === "draining") startDrain(lane);
   }
 
   function become(lane: Token, next: HeldKey): BatchMessage {
@@ -86,9 +113,11 @@ export function createVerdicts(
 
   return {
     settle,
+    keyOf: keyOfDead,
     async release(lane, by) {
-      if (table.heldBy(by) === lane) record(goOn(lane));
+      if (table.heldBy(by) === lane) record(letGo(lane));
       await committer.settled();
+      drain(lane);
     },
     free(lane) {
       const known = table.get(lane);
@@ -98,9 +127,8 @@ export function createVerdicts(
 }
 
 // What ended the process too often comes to no lane of its own; all else has its key, or can have none.
-function keyFor(scope: Scope, { key, event }: Job, verdict: Verdict): string {
-  if (key !== "" || event === undefined) return key;
-  if (verdict.kind !== "dead" || verdict.reason !== "crash") return "";
+function keyFor(scope: Scope, { key, event }: Job, reason: DeadReason): string {
+  if (key !== "" || event === undefined || reason !== "crash") return key;
   const { declaration } = scope.handler();
   try {
     return declaration.kind === "projection" ? entryKey(declaration, event) : keyOf(event);

@@ -84,7 +84,7 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
         before === undefined ? {} : { before: predecessorOf(before, taking.instance, delivered) };
       return { record, seq: result.lastSeq, fresh: before === undefined, ...earlier, ...found };
     }
-    if (result.kind !== "stale" && result.kind !== "unanswered") {
+    if ("description" in result) {
       throw new EddyError(
         result.kind === "full" ? "EDDY_HOME_FULL" : "EDDY_LEDGER_REFUSED",
         `the ledger ${place.ledger} in ${place.stream} was not stored: ${result.description}`,
