@@ -22,6 +22,7 @@ const workDeletions: readonly Deletion[] = [
     name: "letters-deleted",
     fullOnly: true,
     what: "DEAD deleted: letters of events that were stored later are there",
+    findings: "expected", // it names each event whose letter is gone
     async remove(jsm, world) {
       await deleteStream(jsm, "DEAD");
       world.lettersFrom = (await jsm.streams.info("EVENTS")).state.last_seq + 1;

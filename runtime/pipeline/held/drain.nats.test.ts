@@ -1,0 +1,139 @@
+// What lets a key go, on a real server: who may drop a copy, and who waits for whom.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Type } from "typebox";
+import { eventually } from "../../../tests/support/eventually.ts";
+import { startNats } from "../../../tests/support/nats.ts";
+import { startTestPipeline } from "../../../tests/support/pipeline.ts";
+import { event, type Handler, on } from "../../authoring/index.ts";
+import { type Token, token } from "../../events/index.ts";
+import { createCommitter } from "../commit.ts";
+import { createGate } from "../crashes/gate.ts";
+import { storeFenced } from "../crashes/note.ts";
+import type { Predecessor } from "../crashes/suspects.ts";
+import { createLanes } from "../lanes.ts";
+import { createFloor } from "../ledger/floor.ts";
+import { holdLedger } from "../ledger/ledger.ts";
+import { placeOf } from "../ledger/place.ts";
+import { takeOver } from "../ledger/takeover.ts";
+import { standingMessage } from "../retry/standing.ts";
+import type { Scope } from "../scope.ts";
+import { createStopping } from "../stopping.ts";
+import { createDrains } from "./drain.ts";
+import { findSome } from "./next-parked.ts";
+import { listParked, storeParked } from "./parking.ts";
+import { createTable, type HeldKey } from "./table.ts";
+
+const handler: Handler = {
+  name: "note",
+  file: "note.ts",
+  version: "v1",
+  declaration: on(event("com.acme.t", Type.Object({})), { ordered: true }, () => {}),
+};
+const lane: Token = token("a");
+
+/** Streams, a committer, and whoever takes the ledger of the handler. */
+async function startLedger() {
+  const nats = await startNats();
+  const p = await startTestPipeline(nats); // makes the streams
+  const { broker } = p;
+  const place = placeOf(handler, broker.app, broker.home);
+  const gate = createGate();
+  const committer = createCommitter(
+    broker,
+    "EVENTS",
+    () => {},
+    () => {},
+  );
+
+  async function take(instance: string, before?: Predecessor): Promise<Scope> {
+    const { record, seq } = await takeOver(broker, {
+      ...{ place, input: "EVENTS", instance, start: "first" },
+      earlier: async () => undefined,
+      delivered: async () => undefined,
+    });
+    const told = { onStored() {}, onLost() {} };
+    const ledger = holdLedger(
+      { place, record, seq, ...told },
+      createFloor({ floor: 0, above: [] }),
+    );
+    return {
+      ...{ broker, ledger, committer },
+      around: { report() {}, readEntry: async () => undefined, stopping: createStopping() },
+      defaults: { deadlineMs: 1_000, delaysMs: [], jitter: 0, deathsMax: 3, retentionMs: 60_000 },
+      crashes: { instance, deathsMax: 3, gate, ...(before && { before }) },
+      handler: () => handler,
+      ensureStreams: async () => {},
+      explain: () => ({ name: "", message: "" }),
+      alive: () => ledger.held,
+    };
+  }
+
+  const park = (seq: number) => {
+    const original = { ...{ position: { stream: "EVENTS", seq }, timeMs: 0 }, ...stored };
+    return storeParked(broker, "note", lane, original);
+  };
+  return {
+    ...{ broker, place, gate, take, park },
+    copies: async () => (await listParked(broker, "note", lane)).get(lane),
+    async [Symbol.asyncDispose]() {
+      committer.stop();
+      await p.stop();
+      await nats[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const stored = {
+  natsSubject: "events.com.acme.t.a",
+  headers: Buffer.from(
+    "NATS/1.0\r\nce-specversion: 1.0\r\nce-id: 1\r\nce-source: /t\r\nce-type: com.acme.t\r\nce-subject: a\r\n\r\n",
+  ),
+  data: Buffer.from("{}"),
+};
+
+test("N1: a copy that nobody recorded is dropped by who holds the ledger, and by no zombie", async () => {
+  await using s = await startLedger();
+  const zombie = await s.take("zombie");
+  const successor = await s.take("successor");
+  const position = { stream: "EVENTS", seq: 1_000 };
+  await s.park(position.seq); // the successor's, before it is recorded
+  assert.deepEqual(await findSome(zombie, lane, [position]), []);
+  assert.deepEqual(await s.copies(), [position]);
+  assert.deepEqual(await findSome(successor, lane, [position]), []);
+  assert.equal(await s.copies(), undefined);
+});
+
+test("D4: a suspect that waits for its turn at the gate leaves its lane to whoever has the gate", async () => {
+  await using s = await startLedger();
+  const scope = await s.take("living", { instance: "dead", died: true });
+  const position = { stream: "EVENTS", seq: 1_000 };
+  await s.park(position.seq);
+  const ran = { kind: "parked", started: { instance: "dead", deaths: -1 } } as const;
+  await storeFenced(scope, [standingMessage(s.place, position, ran)]);
+  const held: HeldKey = {
+    ...{ key: "a", held: { kind: "draining" }, parked: true, sinceMs: 0, fromSeq: 0 },
+  };
+  const lanes = createLanes<() => void>(1, (turn) => turn());
+  const enter = (at: Token, turn: (leave: () => void) => void) =>
+    lanes.enter(at, () => turn(() => lanes.leave(at)));
+  const order: string[] = [];
+  const attempt = (_: unknown, leave: () => void) => {
+    order.push("parked");
+    leave();
+  };
+  const table = createTable(new Map([[lane, held]]));
+  const drains = createDrains({ scope, table, enter, attempt, free() {} });
+  const leaveGate = await s.gate.enter(true); // a retry has it, and comes into the lane a little later
+  drains.start(lane);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  enter(lane, (leave) => {
+    order.push("retry");
+    leaveGate();
+    leave();
+  });
+  await eventually(() => order.length === 2);
+  assert.deepEqual(order, ["retry", "parked"]);
+  drains.stop();
+  scope.ledger.giveUp();
+});
