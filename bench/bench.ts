@@ -50,7 +50,7 @@ function wantedOf({ rows }: Contest): RowSpec[] {
 await using stores = createStores();
 await using workers = await buildWorkers();
 const size = flags.quick
-  ? { rounds: 3, events: 10_000, warmUp: 3_000 }
+  ? { rounds: 1, events: 5_000, warmUp: 0 }
   : { rounds: 5, events: 100_000, warmUp: 20_000 };
 const bench: Bench = { quick: flags.quick, ...size, stores, workers };
 const chosen = families

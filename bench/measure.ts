@@ -10,7 +10,7 @@ export interface Bench {
   readonly rounds: number;
   /** Events in a backlog. */
   readonly events: number;
-  /** Events that each run handles before it is measured. */
+  /** Events that each run handles before it is measured; 0: it is measured cold. */
   readonly warmUp: number;
   readonly stores: Stores;
   readonly workers: Workers;

@@ -31,11 +31,14 @@ export async function drain(bench: Bench, run: string, drained: Drain): Promise<
   const events = Math.min(drained.events ?? backlog, backlog);
   const shape = { keys, types };
   const warmUp = Math.ceil(bench.warmUp / (types === 1 ? handlers : 1));
-  await using warm = await bench.stores.start(backlogOf({ ...shape, events: warmUp }), "default");
+  await using warm =
+    warmUp === 0
+      ? undefined
+      : await bench.stores.start(backlogOf({ ...shape, events: warmUp }), "default");
   const template = drained.from?.template ?? backlogOf({ ...shape, events: backlog });
   await using server = await bench.stores.start(template, sync);
   const task: DrainTask = {
-    warmUp: { url: warm.url, events: warmUp },
+    ...(warm === undefined ? {} : { warmUp: { url: warm.url, events: warmUp } }),
     measured: { url: server.url, events },
     run: drained.from?.app ?? run,
     ...{ does, handlers, types, inFlight: drained.inFlight ?? 0 },
@@ -54,4 +57,4 @@ export function syncsOf({ quick }: Bench, quickOnly: Sync): readonly Sync[] {
   return quick ? [quickOnly] : bothSyncs;
 }
 
-export const bothSyncs: readonly Sync[] = ["default", "always"];
+const bothSyncs: readonly Sync[] = ["default", "always"];

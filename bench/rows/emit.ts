@@ -2,10 +2,10 @@
 import type { Bench, Contest } from "../measure.ts";
 import { atLeast, type Goal, shownOnly } from "../row.ts";
 import type { Sync } from "../server.ts";
-import { bothSyncs, drain } from "./drain.ts";
+import { drain, syncsOf } from "./drain.ts";
 
 export function emitContests(bench: Bench): Contest[] {
-  return bothSyncs.map((sync) => ({
+  return syncsOf(bench, "always").map((sync) => ({
     rows: [
       row(sync, "js.publish, 256 in flight", "idiomatic", atLeast(sync === "always" ? 8 : 2)),
       row(sync, "raw publishes, 4,096 in flight", "by-hand", atLeast(sync === "always" ? 8 : 0.6)),
@@ -20,7 +20,7 @@ export function emitContests(bench: Bench): Contest[] {
 export function fewer({ quick }: Bench, worker: string, sync: Sync): { events?: number } {
   const slow = sync === "always" && (worker === "idiomatic" || worker === "by-hand");
   if (!slow) return {};
-  return { events: quick ? 1_500 : 25_000 };
+  return { events: quick ? 1_000 : 25_000 };
 }
 
 function row(sync: Sync, against: string, reference: string, goal: Goal) {

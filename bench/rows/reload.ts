@@ -11,7 +11,7 @@ const growthMbMax = 10;
 const reloadsScript = resolve(import.meta.dirname, "../../runtime/modules/support/reloads.ts");
 
 export function reloadContests(bench: Bench): Contest[] {
-  const reloads = bench.quick ? 100 : 1_000;
+  const reloads = bench.quick ? 30 : 1_000;
   return [
     {
       rows: [
@@ -27,7 +27,7 @@ export function reloadContests(bench: Bench): Contest[] {
       async measure() {
         const none = backlogOf({ events: 0, keys: 1, types: 1 });
         await using server = await bench.stores.start(none, "default");
-        const task: ReloadTask = { url: server.url, saves: bench.quick ? 20 : 200 };
+        const task: ReloadTask = { url: server.url, saves: bench.quick ? 10 : 200 };
         return await bench.workers.run<{ p95Ms: number }>("reload", task);
       },
     },

@@ -6,7 +6,7 @@ import { home } from "../backlog.ts";
 import { beginSpan, type Span, work } from "./task.ts";
 
 export interface DrainTask {
-  readonly warmUp: Backlogged;
+  readonly warmUp?: Backlogged;
   readonly measured: Backlogged;
   /** Makes apps, ledgers and consumers of this run its own. */
   readonly run: string;
@@ -41,7 +41,9 @@ export type Drain = (
 
 export async function workOnDrain(drain: Drain): Promise<never> {
   return await work<DrainTask>(async (task) => {
-    await drainOne(drain, task.warmUp, task, async () => async () => {});
+    if (task.warmUp !== undefined) {
+      await drainOne(drain, task.warmUp, task, async () => async () => {});
+    }
     let span: Span = { ms: Number.NaN, cpuMs: Number.NaN };
     const handled = await drainOne(drain, task.measured, task, async () => {
       const end = await beginSpan();
