@@ -2,7 +2,15 @@
 import { decodeRequest, type StoredEvent } from "../events/index.ts";
 import type { HttpPorts } from "./ports.ts";
 import { faultProblem } from "./problem.ts";
-import { type App, headerPairs, newApp, onlyAllows, readBody, unencoded } from "./request.ts";
+import {
+  type App,
+  accepted,
+  headerPairs,
+  newApp,
+  onlyAllows,
+  readBody,
+  unencoded,
+} from "./request.ts";
 
 export function eventRoutes({ store, bodyBytesMax }: HttpPorts): App {
   const app = newApp();
@@ -11,7 +19,7 @@ export function eventRoutes({ store, bodyBytesMax }: HttpPorts): App {
     if (body instanceof Response) return body;
     const decoded = decodeRequest(headerPairs(context), body);
     if (!decoded.ok) return faultProblem(context, decoded.fault, decoded.index);
-    return context.json(answer(await store(decoded.events)), 202);
+    return accepted(context, answer(await store(decoded.events)));
   });
   app.all("/", onlyAllows("POST"));
   return app;

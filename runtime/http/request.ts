@@ -1,5 +1,9 @@
-// What requests that carry a body have in common: its bound, its encoding, its headers as they were sent.
+// What requests that carry a body have in common: its bound, its encoding, its headers as they were sent, and an answer
+// that costs little. Where Node's own server is in front its request and response are used directly: the web's streams,
+// Headers and Response in between cost more than all else that is done with an event.
+import type { IncomingMessage } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { problem } from "./problem.ts";
 
@@ -19,8 +23,12 @@ export async function readBody(
   context: Context<Env>,
   bytesMax: number,
 ): Promise<Uint8Array | Response> {
-  if (Number(context.req.header("content-length") ?? 0) > bytesMax) {
+  if (Number(headerOf(context, "content-length") ?? 0) > bytesMax) {
     return tooLarge(context, bytesMax);
+  }
+  const incoming = context.env?.incoming;
+  if (incoming !== undefined) {
+    return (await readIncoming(incoming, bytesMax)) ?? tooLarge(context, bytesMax);
   }
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -30,6 +38,41 @@ export async function readBody(
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Undefined where it is too large. Rejects where the client goes away within it. */
+function readIncoming(incoming: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  return new Promise((resolve, reject) => {
+    incoming.on("data", (chunk: Uint8Array) => {
+      bytes += chunk.byteLength;
+      if (bytes <= bytesMax) chunks.push(chunk);
+      else {
+        incoming.pause();
+        resolve(undefined);
+      }
+    });
+    incoming.on("end", () => resolve(Buffer.concat(chunks)));
+    incoming.on("error", reject);
+    incoming.on("close", () => reject(new Error("the connection ended within the body")));
+  });
+}
+
+function headerOf({ env, req }: Context<Env>, name: string): string | undefined {
+  if (env?.incoming === undefined) return req.header(name);
+  const value = env.incoming.headers[name];
+  return Array.isArray(value) ? value.join(", ") : value;
+}
+
+/** 202 with a JSON body. */
+export function accepted(context: Context<Env>, body: object): Response {
+  const outgoing = context.env?.outgoing;
+  if (outgoing === undefined) return context.json(body, 202);
+  const bytes = Buffer.from(JSON.stringify(body));
+  outgoing.writeHead(202, { "content-type": "application/json", "content-length": bytes.length });
+  outgoing.end(bytes);
+  return RESPONSE_ALREADY_SENT;
 }
 
 function tooLarge(context: Context, bytesMax: number): Response {
@@ -43,7 +86,7 @@ function tooLarge(context: Context, bytesMax: number): Response {
 
 /** Refuses compressed bodies: stored as they are, nobody could read them. */
 export const unencoded: MiddlewareHandler<Env> = async (context, next) => {
-  const encoding = context.req.header("content-encoding");
+  const encoding = headerOf(context, "content-encoding");
   if (encoding === undefined || encoding.toLowerCase() === "identity") return next();
   const detail = `content-encoding ${JSON.stringify(encoding)} is not understood; send the body as it is`;
   return problem(context, "EDDY_HTTP_ENCODING", detail, {

@@ -6,7 +6,7 @@ import { answer } from "./events.ts";
 import { githubEvent } from "./github.ts";
 import type { HttpPorts } from "./ports.ts";
 import { faultProblem, problem } from "./problem.ts";
-import { type App, newApp, onlyAllows, readBody, unencoded } from "./request.ts";
+import { type App, accepted, newApp, onlyAllows, readBody, unencoded } from "./request.ts";
 
 export function webhookRoutes({ store, bodyBytesMax, githubSecret }: HttpPorts): App {
   const app = newApp();
@@ -19,7 +19,7 @@ export function webhookRoutes({ store, bodyBytesMax, githubSecret }: HttpPorts):
     }
     const decoded = decodeDelivery(context, body);
     if (!decoded.ok) return faultProblem(context, decoded.fault);
-    return context.json(answer(await store(decoded.events)), 202);
+    return accepted(context, answer(await store(decoded.events)));
   });
   app.all("/github", onlyAllows("POST"));
   return app;
