@@ -59,6 +59,7 @@ export function createIngress(nc: NatsConnection, { stream }: { stream: string }
   let slots = 0;
   let link: "up" | "down" = nc.isClosed() ? "down" : "up";
   let domain: Promise<string | undefined> | undefined;
+  const inOneWrite = createTurn();
 
   nc.subscribe(`${inbox}.*`, {
     callback(error, reply) {
@@ -99,6 +100,19 @@ export function createIngress(nc: NatsConnection, { stream }: { stream: string }
     link = "down";
   }
 
+  function send(request: Request, used: string[]): void {
+    try {
+      for (const [messageId, { natsSubject, data, headers }] of request.publishes) {
+        const slot = (slots++).toString(36);
+        used.push(slot);
+        waiting.set(slot, { request, messageId });
+        nc.publish(natsSubject, data, { headers, reply: `${inbox}.${slot}` });
+      }
+    } catch (cause) {
+      request.settle(notConnected(nc, cause)); // closed or draining in between
+    }
+  }
+
   return async function store(events) {
     const publishes = publishesOf(events, nc);
     if (link === "down") throw notConnected(nc);
@@ -123,18 +137,27 @@ export function createIngress(nc: NatsConnection, { stream }: { stream: string }
         },
       };
       if (publishes.size === 0) return request.settle();
-      try {
-        for (const [messageId, { natsSubject, data, headers }] of publishes) {
-          const slot = (slots++).toString(36);
-          used.push(slot);
-          waiting.set(slot, { request, messageId });
-          nc.publish(natsSubject, data, { headers, reply: `${inbox}.${slot}` });
-        }
-      } catch (cause) {
-        request.settle(notConnected(nc, cause)); // closed or draining in between
-      }
+      inOneWrite(() => {
+        if (link === "down") return request.settle(notConnected(nc));
+        send(request, used);
+      });
     });
     return outcomes(events, stored, stream);
+  };
+}
+
+/** Work of one turn of the event loop, done at its end: what many requests publish is one write to the server. */
+function createTurn(): (work: () => void) => void {
+  let all: (() => void)[] = [];
+  return (work) => {
+    if (all.length === 0) {
+      setImmediate(() => {
+        const these = all;
+        all = [];
+        for (const each of these) each();
+      });
+    }
+    all.push(work);
   };
 }
 
