@@ -20,7 +20,7 @@ export function emitContests(bench: Bench): Contest[] {
 export function fewer({ quick }: Bench, worker: string, sync: Sync): { events?: number } {
   const slow = sync === "always" && (worker === "idiomatic" || worker === "by-hand");
   if (!slow) return {};
-  return { events: quick ? 1_000 : 25_000 };
+  return { events: quick ? 600 : 25_000 };
 }
 
 function row(sync: Sync, against: string, reference: string, goal: Goal) {

@@ -13,7 +13,7 @@ const readyMsMax = 1_000;
 const tail = 10_000;
 
 export function identitiesContests(bench: Bench): Contest[] {
-  const count = bench.quick ? 50_000 : 1_000_000;
+  const count = bench.quick ? 20_000 : 1_000_000;
   const name = `identities, ${count.toLocaleString("en-US")}, ${handlers} handlers`;
   const ours = "runtime";
   const goal = atMost(1);

@@ -13,7 +13,7 @@ import { type Served, serve } from "../workers.ts";
 const root = resolve(import.meta.dirname, "../..");
 const handlers = 50;
 const restMs = 6_000; // until what the start has left behind is gone
-const quickRestMs = 1_500;
+const quickRestMs = 500;
 
 export function idleContests(bench: Bench): Contest[] {
   const ways = { ours: "node", reference: "bare" };

@@ -18,7 +18,7 @@ export function scalingContests(bench: Bench): Contest[] {
       bench,
       "1 to 100 handlers of one type",
       {},
-      { handlers: 100, backlog: Math.max(events / 20, 1_000) },
+      { handlers: 100, backlog: events / 20 },
     ),
     contest(
       bench,
