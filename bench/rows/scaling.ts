@@ -14,12 +14,7 @@ export function scalingContests(bench: Bench): Contest[] {
   const behind = quick ? 20_000 : 10_000_000;
   return [
     contest(bench, "1 to 100 handlers, each of its own type", {}, { handlers: 100, types: 100 }),
-    contest(
-      bench,
-      "1 to 100 handlers of one type",
-      {},
-      { handlers: 100, backlog: events / 20 },
-    ),
+    contest(bench, "1 to 100 handlers of one type", {}, { handlers: 100, backlog: events / 20 }),
     contest(
       bench,
       `${counted(1_000)} to ${counted(many)} keys`,
