@@ -1,4 +1,4 @@
-// One parked event that runs, in its key's lane: marked before, concluded as any other event is.
+// One parked event that runs, in its key's lane: marked before, and concluded like all others.
 // P1 What runs is marked before, some at a time. Of those that were marked when the process died each has a marker of
 // its own from then on, and only deaths behind that one count; before its last one it runs while nobody else tries any.
 // P2 What it runs is not run again before the outcome of that is stored: by then its standing says so.
