@@ -41,18 +41,18 @@ const often = Array.from({ length: 200 }, () => 200); // delays: it fails for as
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
+/** Emits one for each; fails at one number for as long as it is broken. */
+const failingAt = (n: number, broken: { now: boolean }) =>
+  on(Placed, { emits: [Noted], start: "first", ordered: true }, ({ data, subject }, ctx) => {
+    if (data.n === n && broken.now) throw new Error("not yet");
+    ctx.emit(Noted, { key: subject ?? "", n: data.n });
+  });
+
 test("P3: a failing event holds back its key and no other; what came behind it follows in order", async () => {
   await using nats = await startNats();
   await using p = await startTestPipeline(nats, { delaysMs: often });
-  let mended = false;
-  const note = on(
-    Placed,
-    { emits: [Noted], start: "first", ordered: true },
-    ({ data, subject }, ctx) => {
-      if (data.n === 2 && !mended) throw new Error("not yet");
-      ctx.emit(Noted, { key: subject ?? "", n: data.n });
-    },
-  );
+  const broken = { now: true };
+  const note = failingAt(2, broken);
   await p.run({ note });
   await produce(
     p.broker,
@@ -61,7 +61,7 @@ test("P3: a failing event holds back its key and no other; what came behind it f
   await eventually(async () => (await effects(p)).b?.length === 30);
   await eventually(async () => (await parked(p)) === 28);
   assert.deepEqual((await effects(p)).a, [0]);
-  mended = true;
+  broken.now = false;
   const row = (await p.settled()).get("note");
   assert.deepEqual([row?.handled, row?.delivered, row?.dead], [60, 60, 0]);
   const all = await effects(p);
@@ -367,15 +367,8 @@ test("a key is held on while nobody runs its handler and somebody else cuts the 
 test("N1: of copies that a crash has stored twice none is left once the key is free", async () => {
   await using nats = await startNats();
   await using p = await startTestPipeline(nats, { delaysMs: often });
-  let mended = false;
-  const note = on(
-    Placed,
-    { emits: [Noted], start: "first", ordered: true },
-    ({ data, subject }, ctx) => {
-      if (data.n === 0 && !mended) throw new Error("not yet");
-      ctx.emit(Noted, { key: subject ?? "", n: data.n });
-    },
-  );
+  const broken = { now: true };
+  const note = failingAt(0, broken);
   await p.run({ note });
   await produce(
     p.broker,
@@ -387,7 +380,7 @@ test("N1: of copies that a crash has stored twice none is left once the key is f
     copies.push({ subject, data: Uint8Array.from(data) });
   });
   for (const { subject, data } of copies) await p.broker.js.publish(subject, data);
-  mended = true;
+  broken.now = false;
   assert.equal((await p.settled()).get("note")?.handled, 5);
   assert.deepEqual((await effects(p)).a, range(0, 5));
   await eventually(async () => (await countSubjects(p.broker, "RETRY", ">")) === 0);
