@@ -1,7 +1,7 @@
 // A handler's durable consumer on the home stream: what it is to be, and whether this instance is its only puller.
-// C1 The consumer says which instance pulls it; the ledger says who may. Who holds so much that it does not pull says
-// that it is there. C2 What the server counts as delivered has
-// arrived here: else somebody else has it, and nobody would get it before the ack wait is over.
+// C1 The consumer says which instance pulls it; the ledger says who may. Who does not pull at the moment, because it holds
+// so much, says that it is there. C2 What the server counts as delivered has arrived here: else somebody else has it, and
+// nobody would get it before the ack wait is over.
 import { type Handler, listOf, parseDuration, type Start } from "../authoring/index.ts";
 import {
   AckPolicy,
@@ -91,19 +91,22 @@ export interface Watched {
 export function watchPullers({ broker, name, instance, ...watched }: Watched): () => void {
   const { received, isFull, onForeign, onLook } = watched;
   let before = -1; // what had arrived when more, or less, was delivered
+  let last = -1; // what had arrived at the last look
   let still = 0; // looks since then at which nothing more had: on a busy machine much is on its way for seconds
   const look = async () => {
     const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => undefined);
     if (info === undefined) return; // gone or not answered: the reader notices by itself
     const puller = info.config.metadata?.["eddy.instance"];
     if (puller !== instance) return onForeign("another instance pulls its consumer");
-    if (isFull()) {
+    const { consumer_seq: delivered } = info.delivered;
+    const arrived = received();
+    const pausing = info.num_waiting === 0 && arrived === last;
+    last = arrived;
+    if (isFull() || pausing) {
       const metadata = { ...info.config.metadata, [fullSince]: new Date().toISOString() };
       await broker.jsm.consumers.update(broker.home, name, { metadata }).catch(() => {});
     }
     onLook(info);
-    const { consumer_seq: delivered } = info.delivered;
-    const arrived = received();
     still = delivered !== arrived && arrived === before ? still + 1 : 0;
     before = delivered === arrived ? -1 : arrived;
     if (still === stillLooks)
@@ -123,7 +126,7 @@ export function isPulled({ num_waiting, config }: ConsumerInfo, nowMs: number): 
 }
 
 const standbyLookMs = 1_000;
-const silentLooks = 4; // one alone may fall between two pulls, three between two words of somebody who is full
+const silentLooks = 4; // three may fall between two words of somebody who is full
 
 /** Resolves once nobody pulls the consumer any more, or `stopped` says so. Whoever pulls is left alone. */
 export async function untilNobodyPulls(
@@ -132,14 +135,20 @@ export async function untilNobodyPulls(
   pause: (ms: number) => Promise<void>,
   stopped: () => boolean,
 ): Promise<void> {
-  let full: string | undefined; // by the other one's clock: only whether it moves counts
+  let before: string | undefined;
   for (let silent = 0; !stopped() && silent < silentLooks; ) {
     await pause(standbyLookMs);
     const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => null);
     if (info === null) continue;
-    const said = info?.config.metadata?.[fullSince];
-    const silence = (info === undefined || info.num_waiting === 0) && said === full;
+    const now = info && signOfLife(info);
+    const silence = info === undefined || (info.num_waiting === 0 && now === before);
     silent = silence ? silent + 1 : 0;
-    full = said;
+    before = now;
   }
+}
+
+/** What changes while somebody pulls, also where a look falls between two pulls. The time that somebody full says is by
+ * the other one's clock: only whether it moves counts. */
+function signOfLife({ delivered, ack_floor, config }: ConsumerInfo): string {
+  return `${delivered.consumer_seq} ${ack_floor.consumer_seq} ${config.metadata?.[fullSince]}`;
 }
