@@ -22,6 +22,7 @@ import { cutHead } from "./retention.ts";
 import { boundedError, type ErrorFacts } from "./retry/parcel.ts";
 import { type Runner, startRunner } from "./runner.ts";
 import type { Defaults } from "./scope.ts";
+import { shared } from "./shared.ts";
 import { createStopping, unlessCut } from "./stopping.ts";
 
 export interface PipelineParts {
@@ -65,7 +66,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const instance = ulid();
   let applying: Promise<void> = Promise.resolve();
 
-  const ensureStreams = () => makeStreams(broker, parts.homeMaxBytes);
+  const ensureStreams = shared(() => makeStreams(broker, parts.homeMaxBytes));
   await ensureStreams();
   const identities: Identities = await startIdentities(
     broker,
@@ -74,7 +75,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     report,
   );
   const committers = createCommitters(broker, report, identities);
-  let cutting: Promise<void> | undefined;
+  const cut = shared(cutOnce);
   const rounds = setInterval(() => void cut(), cutEveryMs);
 
   function start(handler: Handler): Runner {
@@ -116,13 +117,6 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       if (leaving.get(name) === gone) leaving.delete(name);
     });
     leaving.set(name, gone);
-  }
-
-  async function cut(): Promise<void> {
-    cutting ??= cutOnce().finally(() => {
-      cutting = undefined;
-    });
-    await cutting;
   }
 
   async function cutOnce(): Promise<void> {
@@ -195,8 +189,11 @@ function explained(thrown: unknown, mapStack: (stack: string) => string): ErrorF
 
 async function makeStreams(broker: Broker, homeMaxBytes: number): Promise<void> {
   const { jsm, home } = broker;
-  await ensureStream(jsm, homeStreamConfig(home, homeMaxBytes));
-  await ensureStream(jsm, retryStreamConfig);
-  await ensureStream(jsm, deadStreamConfig);
-  await ensureStream(jsm, identitiesStreamConfig);
+  const wanted = [
+    homeStreamConfig(home, homeMaxBytes),
+    retryStreamConfig,
+    deadStreamConfig,
+    identitiesStreamConfig,
+  ];
+  await Promise.all(wanted.map((config) => ensureStream(jsm, config)));
 }

@@ -7,6 +7,7 @@ import type { Delivery } from "../../broker/index.ts";
 import type { InputRecord, Trial } from "../ledger/record.ts";
 import type { Scope } from "../scope.ts";
 import type { Session } from "../session.ts";
+import { shared } from "../shared.ts";
 import { signal } from "../signal.ts";
 import { collectArrivals } from "./arrivals.ts";
 import { crashError } from "./letter.ts";
@@ -138,17 +139,6 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
       arrivals.end();
       ending.resolve();
     },
-  };
-}
-
-/** Who asks while the work is under way shares it. */
-function shared(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  return () => {
-    running ??= work().finally(() => {
-      running = undefined;
-    });
-    return running;
   };
 }
 

@@ -98,8 +98,8 @@ test("I1: what nobody brings is read from the log, and pieces that come out of t
 test("what is delivered in a row is known at once, without a reader of its own", async () => {
   await using nats = await startNats();
   await using broker = await connected(nats.url);
-  await store(broker, ids);
   const identities = await startIdentities(broker, "EVENTS", limits, () => {});
+  await store(broker, ids);
   const created = await createdMsOf(broker);
   const deliveries = await deliveriesOf(broker, ids.length);
   for (const delivery of deliveries.slice(0, 2_500)) {
@@ -156,11 +156,11 @@ test("what leaves the window by count is counted, and its repeat is not recognis
 test("V1: what is brought while an original cannot be read does not overtake the open verdicts", async () => {
   await using nats = await startNats();
   await using broker = await connected(nats.url);
-  await store(broker, ["a", "b", "a", "c", "b"]);
   const broken: string[] = [];
   const identities = await startIdentities(broker, "EVENTS", limits, (fact) => {
     if (fact.kind === "trouble") broken.push(fact.message);
   });
+  await store(broker, ["a", "b", "a", "c", "b"]);
   const created = await createdMsOf(broker);
   const [a, b, again, c, last] = await deliveriesOf(broker, 5);
   assert.ok(a && b && again && c && last);

@@ -4,6 +4,7 @@
 // I1 Every position is noted once, in stream order. I2 What is lost of it is read again from the log.
 import { type Broker, type Delivery, readMessage, streamInfo } from "../../broker/index.ts";
 import type { Report } from "../facts.ts";
+import { shared } from "../shared.ts";
 import { openCheckpoints } from "./checkpoints.ts";
 import { createGapReader, type GapReader } from "./gap-reader.ts";
 import { type Hash64, hashIdentity } from "./hash.ts";
@@ -38,6 +39,8 @@ export interface Identities {
 }
 
 const blockEntries = 16_384;
+const events = "events.>";
+const shortTail = 16_384; // positions
 const upkeepEveryMs = 30_000;
 
 export async function startIdentities(
@@ -59,7 +62,7 @@ export async function startIdentities(
   let saveAt = blockEntries;
   let left = 0; // by windows before this one
   let wanted = 0;
-  let saving = false;
+  const save = shared(saveBlocks);
   let telling = false;
   let stopped = false;
   let life = 0;
@@ -122,6 +125,7 @@ export async function startIdentities(
     }
     verdicts.cutBelow(info.state.first_seq);
     if (wanted > seen) reader.want(wanted);
+    else await readShortTail();
     progress();
   }
 
@@ -154,6 +158,7 @@ export async function startIdentities(
     ages = [];
     wanted = 0;
     let behind = blocks.reduce((sum, block) => sum + block.distances.length, 0);
+    verdicts.expect(behind);
     for (const block of blocks) {
       behind -= block.distances.length;
       verdicts.restore(block, behind < limits.countMax);
@@ -228,8 +233,19 @@ export async function startIdentities(
 
   // Events that no handler here reads belong to the log as well.
   async function readTail(): Promise<void> {
-    const last = await readMessage(broker.nc, stream, { last_by_subj: "events.>" });
-    if (last !== undefined && last.seq > seen) reader.want(last.seq);
+    const last = await lastEvent();
+    if (last > seen) reader.want(last);
+  }
+
+  // At once, while the handlers take over. Of a long one they bring most themselves: it would be read twice.
+  async function readShortTail(): Promise<void> {
+    const next = readMessage(broker.nc, stream, { seq: seen + 1, next_by_subj: events });
+    const [first, last] = await Promise.all([next, lastEvent()]);
+    if (first !== undefined && last - first.seq < shortTail) reader.want(last);
+  }
+
+  async function lastEvent(): Promise<number> {
+    return (await readMessage(broker.nc, stream, { last_by_subj: events }))?.seq ?? 0;
   }
 
   function forgetOld(nowMs: number): void {
@@ -242,15 +258,15 @@ export async function startIdentities(
   }
 
   // Blocks are of bounded size and follow each other: after a failure the next round goes on at the same place.
-  async function save(): Promise<void> {
-    if (saving || createdMs === 0) return;
-    saving = true;
+  async function saveBlocks(): Promise<void> {
+    if (createdMs === 0) return;
     const mine = createdMs;
     saveAt = verdicts.passed + blockEntries;
+    const end = verdicts.passed; // what passes meanwhile is for the next blocks: small ones would cost the next start
     try {
-      while (saved < verdicts.passed && mine === createdMs) {
+      while (saved < end && mine === createdMs) {
         const from = saved + 1;
-        const to = Math.min(verdicts.passed, saved + blockEntries);
+        const to = Math.min(end, saved + blockEntries);
         const toMs = seenMs;
         await checkpoints.save({ createdMs, from, to, toMs, ...verdicts.slice(from, to) });
         if (mine !== createdMs) return; // made anew meanwhile
@@ -259,8 +275,6 @@ export async function startIdentities(
       }
     } catch {
       // derived: what is missing is read again at the next start, or saved in the next round
-    } finally {
-      saving = false;
     }
   }
 
@@ -288,6 +302,7 @@ export async function startIdentities(
       life++;
       clearInterval(timer);
       await reader.stop();
+      await save(); // that is under way, if one is
       await save();
     },
   };

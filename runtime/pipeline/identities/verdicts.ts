@@ -17,6 +17,8 @@ export interface Verdicts {
   knows(seq: number): boolean;
   /** The first sequence of the identity that this one repeats; 0 where it is the first itself, or nobody knows yet. */
   repeatOf(seq: number): number;
+  /** So many identities are going to be restored. */
+  expect(count: number): void;
   /** Takes a block over; identities only where they are within the window, repeats for as long as the log lasts. */
   restore(block: Block, inWindow: boolean): void;
   /** The block's content for positions from..to. */
@@ -169,15 +171,9 @@ export function createVerdicts(parts: VerdictParts): Verdicts {
     note,
     knows: (seq) => seq <= noted && (undecided.size === 0 || !undecided.has(seq)),
     repeatOf: (seq) => (repeats.size === 0 ? 0 : (repeats.get(seq) ?? 0)),
+    expect: window.expect,
     restore(block, inWindow) {
-      let seq = block.from;
-      for (let at = 0; inWindow && at < block.distances.length; at++) {
-        seq += block.distances[at] as number;
-        if (seq <= passed) continue;
-        const hi = block.hashes[at * 2] as number;
-        const lo = block.hashes[at * 2 + 1] as number;
-        window.add({ hi, lo }, seq);
-      }
+      if (inWindow) window.addBlock(block, passed);
       for (const [repeat, first] of block.repeats) if (repeat > passed) repeats.set(repeat, first);
       passed = Math.max(passed, block.to);
       noted = passed;
