@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "../../tests/support/eventually.ts";
 import { startNats } from "../../tests/support/nats.ts";
-import { connectBroker, ensureStream, homeStreamConfig } from "../broker/index.ts";
+import {
+  type BatchMessage,
+  connectBroker,
+  ensureStream,
+  homeStreamConfig,
+  streamInfo,
+} from "../broker/index.ts";
 import { createCommitter } from "./commit.ts";
 import { createFloor } from "./ledger/floor.ts";
 import { holdLedger } from "./ledger/ledger.ts";
@@ -35,12 +42,13 @@ async function startCommitter(url: string) {
       { place, record, seq, onStored: () => {}, onLost: () => Object.assign(lost, { yes: true }) },
       createFloor({ floor: 0, above: [] }),
     );
-    const submit = (stored: () => void = () => {}) =>
+    const effect = { natsSubject: `events.t.${name}`, headerLines: "", data: new Uint8Array(1) };
+    const submit = (stored: () => void = () => {}, messages: readonly BatchMessage[] = [effect]) =>
       committer.submit({
         ledger,
         slot: undefined,
         move: { from: "new", to: "handled" },
-        messages: [{ natsSubject: `events.t.${name}`, headerLines: "", data: new Uint8Array(1) }],
+        messages,
         onStored: stored,
         onRefused: (why) => assert.fail(why),
       });
@@ -76,6 +84,24 @@ test("what was submitted is settled while others submit without end", async () =
   ]);
   going = false;
   assert.ok(stored);
+});
+
+test("many ledgers without effects: a record stands for several events, and none of them waits long", async () => {
+  await using nats = await startNats();
+  await using c = await startCommitter(nats.url);
+  const holders = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => c.holder(`many${n}`, "one")),
+  );
+  const before = (await streamInfo(c.broker.jsm, "EVENTS"))?.state.last_seq ?? 0;
+  const rounds = 40;
+  let stored = 0;
+  for (let round = 0; round < rounds; round++) {
+    for (const { submit } of holders) submit(() => stored++, []);
+    await sleep(10);
+  }
+  await eventually(() => stored === rounds * holders.length, { timeoutMs: 1_000 });
+  const records = ((await streamInfo(c.broker.jsm, "EVENTS"))?.state.last_seq ?? 0) - before;
+  assert.ok(records < stored / 3, `${records} records for ${stored} events`);
 });
 
 test("P2: of several ledgers in one batch, the one that was taken over is lost and the others are stored", async () => {

@@ -27,8 +27,9 @@ export interface Committer {
 }
 
 const bytesMax = 512 * 1024;
-const lingerMs = 10; // for groups without effects: nobody waits for them
-const lingerUnits = 500;
+const lingerMs = { few: 10, many: 50 }; // for groups without effects: nobody waits for them
+const lingerUnits = { least: 500, ofLedger: 20 }; // a record for each event or two would cost more than the event
+const fewLedgers = 8;
 const unitsMax = 10_000; // of events without effects: so that none of them waits long for its report
 const answerMs = 5_000;
 
@@ -40,6 +41,7 @@ export function createCommitter(
   onStored: (firstSeq: number, batch: readonly BatchMessage[]) => void,
 ): Committer {
   let queue: Unit[] = [];
+  let queued = new Set<Ledger>();
   let effects = 0; // messages queued besides ledgers
   let busy = false;
   let linger: NodeJS.Timeout | undefined;
@@ -51,17 +53,21 @@ export function createCommitter(
 
   function submit(unit: Unit): void {
     queue.push(unit);
+    queued.add(unit.ledger);
     submitted++;
     effects += unit.messages.length;
     if (!busy) schedule();
   }
 
   function schedule(): void {
-    if (effects > 0 || queue.length >= lingerUnits || waiters.length > 0) {
+    const enough = Math.max(lingerUnits.least, lingerUnits.ofLedger * queued.size);
+    if (effects > 0 || queue.length >= enough || waiters.length > 0) {
       clearTimeout(linger);
       linger = undefined;
       soon ??= setImmediate(pump); // what this turn of the event loop still finishes comes along
-    } else if (soon === undefined) linger ??= setTimeout(pump, lingerMs);
+    } else if (soon === undefined) {
+      linger ??= setTimeout(pump, queued.size > fewLedgers ? lingerMs.many : lingerMs.few);
+    }
   }
 
   function pump(): void {
@@ -182,9 +188,9 @@ export function createCommitter(
       bytes += size;
     }
     effects -= messages - ledgers.size;
-    if (at < queue.length) return queue.splice(0, at);
     const group = queue;
-    queue = [];
+    queue = group.splice(at);
+    queued = new Set(queue.map(({ ledger }) => ledger));
     return group;
   }
 
