@@ -44,7 +44,7 @@ export interface DueParts {
   readonly after: Promise<void>;
 }
 
-const ackWaitMs = 60_000;
+const ackWaitMs = 20_000; // who was frozen and wakes up takes some with it: the successor has them after this
 const laterMs = 1_000;
 const againMs = 500;
 
