@@ -15,7 +15,7 @@ import {
 } from "../broker/index.ts";
 import { type Ahead, missingAhead, publishAhead } from "./ahead.ts";
 import type { Report } from "./facts.ts";
-import { byLedger, bytesOf, effectsOf, isSmall, takeBack, type Unit } from "./group.ts";
+import { byLedger, bytesOf, effectsOf, fewLedgers, isSmall, takeBack, type Unit } from "./group.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { fullText, unableText, unansweredText, whyRefused } from "./refusals.ts";
 
@@ -29,7 +29,6 @@ export interface Committer {
 const bytesMax = 512 * 1024;
 const lingerMs = { few: 10, many: 50 }; // for groups without effects: nobody waits for them
 const lingerUnits = { least: 500, ofLedger: 20 }; // a record for each event or two would cost more than the event
-const fewLedgers = 8;
 const unitsMax = 10_000; // of events without effects: so that none of them waits long for its report
 const answerMs = 5_000;
 

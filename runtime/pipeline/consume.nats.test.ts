@@ -7,7 +7,8 @@ import { eventually } from "../../tests/support/eventually.ts";
 import { startNats } from "../../tests/support/nats.ts";
 import { makeTestEvent, produce, startTestPipeline } from "../../tests/support/pipeline.ts";
 import { event, on } from "../authoring/index.ts";
-import { consumerInfo } from "../broker/index.ts";
+import { AckPolicy, consumerInfo, durable, ensureConsumer } from "../broker/index.ts";
+import { untilNobodyPulls } from "./consume.ts";
 import { consumerName } from "./ledger/place.ts";
 
 const Large = event("com.acme.large", Type.Object({ pad: Type.String() }));
@@ -22,15 +23,15 @@ test("C1: who holds so much that it does not pull is not taken for gone", async 
     release = resolve;
   });
   const slow = on(Large, { start: "first", deadline: "5m" }, () => gate);
-  await produce(
-    first.broker,
-    Array.from({ length: events }, (_, n) => makeTestEvent(Large.type, `e${n}`, { pad })),
-  );
   await first.run({ slow });
   await using second = await startTestPipeline(nats);
   await second.run({ slow }); // it takes over, and the first one stands by
   const stateOf = (p: typeof first) => p.pipeline.status().map(({ state }) => state);
   await eventually(() => stateOf(first)[0] === "standby", { timeoutMs: 20_000 });
+  await produce(
+    first.broker,
+    Array.from({ length: events }, (_, n) => makeTestEvent(Large.type, `e${n}`, { pad })),
+  );
   const waiting = async () =>
     (await consumerInfo(first.broker.jsm, "EVENTS", consumerName("test", "slow")))?.num_waiting;
   const inFlight = () => second.pipeline.status()[0]?.inFlight ?? 0;
@@ -47,4 +48,40 @@ test("C1: who holds so much that it does not pull is not taken for gone", async 
     timeoutMs: 20_000,
   });
   assert.deepEqual(stateOf(first), ["standby"]);
+});
+
+test("C1: looks that fall between two pulls are no silence, and the end of the pulls is", async () => {
+  await using nats = await startNats();
+  await using p = await startTestPipeline(nats);
+  const { broker } = p;
+  await produce(
+    broker,
+    Array.from({ length: 100 }, (_, n) => makeTestEvent(Large.type, `e${n}`, { pad: "" })),
+  );
+  const name = "busy";
+  const ack_policy = AckPolicy.All;
+  await ensureConsumer(broker.jsm, "EVENTS", { ...durable, durable_name: name, ack_policy });
+  let pulling = true;
+  // Each pull is answered at once, so that a look finds nobody who waits.
+  const pull = async () => {
+    const consumer = await broker.js.consumers.get("EVENTS", name);
+    while (pulling) {
+      await consumer.next({ expires: 1_000 });
+      await sleep(100);
+    }
+  };
+  const pulls = pull();
+  let silent = false;
+  const silence = untilNobodyPulls(
+    broker,
+    name,
+    () => sleep(150),
+    () => false,
+  ).then(() => {
+    silent = true;
+  });
+  await sleep(2_000); // a dozen looks
+  assert.equal(silent, false);
+  pulling = false;
+  await Promise.all([pulls, silence]);
 });

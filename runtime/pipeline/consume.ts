@@ -91,7 +91,7 @@ export interface Watched {
 export function watchPullers({ broker, name, instance, ...watched }: Watched): () => void {
   const { received, isFull, onForeign, onLook } = watched;
   let before = -1; // what had arrived when more, or less, was delivered
-  let last = -1; // what had arrived at the last look
+  let lastArrived = -1; // at the look before
   let still = 0; // looks since then at which nothing more had: on a busy machine much is on its way for seconds
   const look = async () => {
     const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => undefined);
@@ -100,8 +100,8 @@ export function watchPullers({ broker, name, instance, ...watched }: Watched): (
     if (puller !== instance) return onForeign("another instance pulls its consumer");
     const { consumer_seq: delivered } = info.delivered;
     const arrived = received();
-    const pausing = info.num_waiting === 0 && arrived === last;
-    last = arrived;
+    const pausing = info.num_waiting === 0 && arrived === lastArrived;
+    lastArrived = arrived;
     if (isFull() || pausing) {
       const metadata = { ...info.config.metadata, [fullSince]: new Date().toISOString() };
       await broker.jsm.consumers.update(broker.home, name, { metadata }).catch(() => {});

@@ -14,7 +14,8 @@ export interface Unit extends Settlement {
 
 const effectsMax = 8; // with a sync for each message a batch is cheaper from about a dozen on
 const unitsMax = 500;
-const ledgersMax = 8;
+/** Up to so many ledgers, each stores a record of its own; more go into one batch. */
+export const fewLedgers = 8;
 const bytesMax = 64 * 1024;
 
 /** Whether a group goes this way: few events, each with one effect at most, so that no event's effects come apart. */
@@ -26,7 +27,7 @@ export function isSmall(units: readonly Unit[]): boolean {
   for (const { ledger, messages } of units) {
     ledgers.add(ledger);
     const [message] = messages;
-    if (messages.length > 1 || ledgers.size > ledgersMax) return false;
+    if (messages.length > 1 || ledgers.size > fewLedgers) return false;
     if (message === undefined) continue;
     if (!isEffect(message)) return false;
     bytes += message.headerLines.length + message.data.byteLength;

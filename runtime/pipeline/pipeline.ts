@@ -18,11 +18,11 @@ import type { OpenEntries } from "./entries.ts";
 import type { HandlerState, Report } from "./facts.ts";
 import type { ReadEntry } from "./handle.ts";
 import { type Identities, type IdentityLimits, startIdentities } from "./identities/identities.ts";
+import { joined } from "./joined.ts";
 import { cutHead } from "./retention.ts";
 import { boundedError, type ErrorFacts } from "./retry/parcel.ts";
 import { type Runner, startRunner } from "./runner.ts";
 import type { Defaults } from "./scope.ts";
-import { shared } from "./shared.ts";
 import { createStopping, unlessCut } from "./stopping.ts";
 
 export interface PipelineParts {
@@ -66,7 +66,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const instance = ulid();
   let applying: Promise<void> = Promise.resolve();
 
-  const ensureStreams = shared(() => makeStreams(broker, parts.homeMaxBytes));
+  const ensureStreams = joined(() => makeStreams(broker, parts.homeMaxBytes));
   await ensureStreams();
   const identities: Identities = await startIdentities(
     broker,
@@ -75,7 +75,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     report,
   );
   const committers = createCommitters(broker, report, identities);
-  const cut = shared(cutOnce);
+  const cut = joined(cutOnce);
   const rounds = setInterval(() => void cut(), cutEveryMs);
 
   function start(handler: Handler): Runner {

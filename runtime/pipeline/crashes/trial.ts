@@ -4,10 +4,10 @@
 // T1 What runs is marked before it runs, and runs at once: a death while it waited would count against it. T2 One that is tried alone is stored before the next one is marked, unless it
 // takes long; groups follow each other, and the marker names all that may still run. T3 Behind the last suspect nothing runs before the record says that the trial is over.
 import type { Delivery } from "../../broker/index.ts";
+import { joined } from "../joined.ts";
 import type { InputRecord, Trial } from "../ledger/record.ts";
 import type { Scope } from "../scope.ts";
 import type { Session } from "../session.ts";
-import { shared } from "../shared.ts";
 import { signal } from "../signal.ts";
 import { collectArrivals } from "./arrivals.ts";
 import { crashError } from "./letter.ts";
@@ -51,7 +51,7 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
   let lingering: number[] = []; // named by the last marker, and perhaps still running
   let leave: (() => void) | undefined;
   let sizeBefore = 0;
-  const settled = shared(() => untilSettled(scope, session));
+  const settled = joined(() => untilSettled(scope, session));
   void run().finally(() => leave?.());
 
   async function run(): Promise<void> {

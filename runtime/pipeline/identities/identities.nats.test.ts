@@ -130,6 +130,45 @@ test("verdicts are the same after a restart: from blocks, without them, and with
   }
 });
 
+test("a short tail is read at the start, before anybody asks; a long one is left to the handlers", async () => {
+  await using nats = await startNats();
+  await using broker = await connected(nats.url);
+  await store(broker, ids);
+  const created = await createdMsOf(broker);
+  const first = await startIdentities(broker, "EVENTS", limits, () => {});
+  await eventually(() => first.knows(created, ids.length));
+  await first.stop();
+  await store(
+    broker,
+    Array.from({ length: 17_000 }, (_, n) => `more${n}`),
+  );
+  const second = await startIdentities(broker, "EVENTS", limits, () => {});
+  await sleep(500);
+  assert.equal(second.size, 2_500);
+  await second.stop();
+});
+
+test("a stop saves all that is known, also while a block is being saved, and in whole blocks", async () => {
+  await using nats = await startNats();
+  await using broker = await connected(nats.url);
+  await store(broker, ["first"]);
+  const created = await createdMsOf(broker);
+  const first = await startIdentities(broker, "EVENTS", limits, () => {});
+  await eventually(() => first.knows(created, 1));
+  for (let from = 2; from < 70_000; from += 100) {
+    const some = Array.from({ length: 100 }, (_, n) => ({ source: "/s", id: `${from + n}` }));
+    first.stored(from, some);
+    if (from < 50_000 && from % 5_000 === 2) await sleep(1); // blocks are saved meanwhile
+  }
+  await first.stop();
+  const blocks = (await streamInfo(broker.jsm, identitiesStream))?.state.messages ?? 0;
+  const second = await startIdentities(broker, "EVENTS", limits, () => {});
+  assert.equal(second.size, 70_001);
+
+  assert.ok(blocks <= 6, `${blocks} blocks`);
+  await second.stop();
+});
+
 test("I2: with a hash that tells nothing apart no event is lost, and a repeat of the last one is still found", async () => {
   const weak = (): Hash64 => ({ hi: 1, lo: 1 });
   await using nats = await startNats();

@@ -4,7 +4,7 @@
 // I1 Every position is noted once, in stream order. I2 What is lost of it is read again from the log.
 import { type Broker, type Delivery, readMessage, streamInfo } from "../../broker/index.ts";
 import type { Report } from "../facts.ts";
-import { shared } from "../shared.ts";
+import { joined } from "../joined.ts";
 import { openCheckpoints } from "./checkpoints.ts";
 import { createGapReader, type GapReader } from "./gap-reader.ts";
 import { type Hash64, hashIdentity } from "./hash.ts";
@@ -62,7 +62,7 @@ export async function startIdentities(
   let saveAt = blockEntries;
   let left = 0; // by windows before this one
   let wanted = 0;
-  const save = shared(saveBlocks);
+  const save = joined(saveBlocks);
   let telling = false;
   let stopped = false;
   let life = 0;

@@ -54,6 +54,29 @@ test("the window behaves like a map of the newest entries, whatever comes", () =
   );
 });
 
+test("a block is added as its identities one by one, above a sequence, with room made ahead or not", () => {
+  const sequences = fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3_000 });
+  fc.assert(
+    fc.property(sequences, fc.nat(3_000), fc.boolean(), (distances, above, ahead) => {
+      const [whole, single] = [createWindow(2_000), createWindow(2_000)];
+      for (const window of [whole, single]) window.add(hashIdentity("/s", "before"), 1);
+      const named = distances.map((_, at) => hashIdentity("/s", String(at)));
+      const hashes = Uint32Array.from(named.flatMap(({ hi, lo }) => [hi, lo]));
+      if (ahead) whole.expect(distances.length);
+      whole.addBlock({ from: 1, hashes, distances: Uint32Array.from(distances) }, above);
+      let seq = 1;
+      for (const [at, hash] of named.entries()) {
+        seq += distances[at] ?? 0;
+        if (seq > above) single.add(hash, seq);
+      }
+      assert.equal(whole.size, single.size);
+      for (const hash of named) assert.equal(whole.find(hash), single.find(hash));
+      assert.deepEqual(whole.slice(1, seq), single.slice(1, seq));
+    }),
+    { numRuns: 30 },
+  );
+});
+
 test("hashes of similar identities differ, and the border between source and id counts", () => {
   const seen = new Set<string>();
   for (let n = 0; n < 200_000; n++) {

@@ -1,7 +1,7 @@
 // One piece of work for all who ask for it while it is under way.
 
 /** Gives what starts the work, or joins the one that runs. */
-export function shared<T>(work: () => Promise<T>): () => Promise<T> {
+export function joined<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   return () => {
     running ??= work().finally(() => {
