@@ -39,7 +39,9 @@ export {
   structuredContentType,
 } from "./nats-binding.ts";
 export {
+  allEvents,
   eventSubject,
+  isEventSubject,
   narrowestFilter,
   natsSubject,
   subjectOfType,

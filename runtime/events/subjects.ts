@@ -47,6 +47,14 @@ export function natsSubject(root: string, ...tokens: readonly Token[]): string {
   return tokens.length === 0 ? root : `${root}.${tokens.join(".")}`;
 }
 
+/** The subjects of all events. */
+export const allEvents = "events.>";
+
+/** Whether an event stands there, and no record of the runtime. */
+export function isEventSubject(natsSubject: string): boolean {
+  return natsSubject.startsWith("events.");
+}
+
 /** `events.<type>.<key>`: where an event of this type and key stands in the home stream. */
 export function eventSubject(type: string, key: string): string {
   return `${subjectOfType(type)}.${token(key)}`;

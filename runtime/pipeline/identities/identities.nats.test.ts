@@ -148,6 +148,47 @@ test("a short tail is read at the start, before anybody asks; a long one is left
   await second.stop();
 });
 
+test("G3: far behind, records are read along with the events; where most of the stream is records, only events are", async () => {
+  for (const { perEvent, filters } of [
+    { perEvent: 0, filters: [""] },
+    { perEvent: 3, filters: ["", "events.>"] },
+  ]) {
+    await using nats = await startNats();
+    await using broker = await connected(nats.url);
+    const asked: string[] = [];
+    const root = "$JS.API.CONSUMER.CREATE.EVENTS.";
+    broker.nc.subscribe(`${root}>`, {
+      callback: (_, { subject }) => {
+        asked.push(subject.slice(root.length).replace(/^[^.]+\.?/, ""));
+      },
+    });
+    const ids = Array.from({ length: 4_000 }, (_, n) => `id-${n % 3_999}`); // the last one repeats the first
+    if (perEvent === 0) await store(broker, ids);
+    else await storeWithRecords(broker, ids, perEvent);
+    const identities = await startIdentities(broker, "EVENTS", limits, () => {});
+    const last = (await streamInfo(broker.jsm, "EVENTS"))?.state.last_seq ?? 0;
+    const createdMs = await createdMsOf(broker);
+    await eventually(() => identities.knows(createdMs, last - perEvent));
+    assert.equal(identities.size, 3_999);
+    assert.equal(identities.repeatOf(last - perEvent), 1);
+    assert.deepEqual(asked, filters);
+    await identities.stop();
+  }
+});
+
+async function storeWithRecords(broker: Broker, ids: readonly string[], perEvent: number) {
+  const record = { natsSubject: "ledger.test.h", headerLines: "", data: new Uint8Array(8) };
+  for (let from = 0; from < ids.length; from += 200) {
+    const batch = ids
+      .slice(from, from + 200)
+      .flatMap((id) => [
+        { natsSubject: eventSubject("t", id), ...encodeMessage(makeTestEvent("t", id, {})) },
+        ...Array.from({ length: perEvent }, () => record),
+      ]);
+    assert.equal((await storeBatch(broker.nc, batch, 10_000)).kind, "stored");
+  }
+}
+
 test("a stop saves all that is known, also while a block is being saved, and in whole blocks", async () => {
   await using nats = await startNats();
   await using broker = await connected(nats.url);

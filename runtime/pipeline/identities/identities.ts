@@ -3,6 +3,7 @@
 // for the rest. Owns the order in which positions become known, and the checkpoints. Verdicts: verdicts.ts.
 // I1 Every position is noted once, in stream order. I2 What is lost of it is read again from the log.
 import { type Broker, type Delivery, readMessage, streamInfo } from "../../broker/index.ts";
+import { allEvents, isEventSubject } from "../../events/index.ts";
 import type { Report } from "../facts.ts";
 import { joined } from "../joined.ts";
 import { openCheckpoints } from "./checkpoints.ts";
@@ -39,7 +40,6 @@ export interface Identities {
 }
 
 const blockEntries = 16_384;
-const events = "events.>";
 const shortTail = 16_384; // positions
 const upkeepEveryMs = 30_000;
 
@@ -96,9 +96,10 @@ export async function startIdentities(
       broker,
       stream,
       known: () => seen,
-      onDelivery: ({ seq, storedMs, raw, headerLength }) => {
+      onDelivery: ({ seq, storedMs, natsSubject, raw, headerLength }) => {
         if (mine !== life) return;
-        note(seq, storedMs, peekIdentity(raw, headerLength));
+        const isEvent = isEventSubject(natsSubject);
+        note(seq, storedMs, isEvent ? peekIdentity(raw, headerLength) : undefined);
         goOn();
       },
       onBroken: (why) => {
@@ -239,13 +240,13 @@ export async function startIdentities(
 
   // At once, while the handlers take over. Of a long one they bring most themselves: it would be read twice.
   async function readShortTail(): Promise<void> {
-    const next = readMessage(broker.nc, stream, { seq: seen + 1, next_by_subj: events });
+    const next = readMessage(broker.nc, stream, { seq: seen + 1, next_by_subj: allEvents });
     const [first, last] = await Promise.all([next, lastEvent()]);
     if (first !== undefined && last - first.seq < shortTail) reader.want(last);
   }
 
   async function lastEvent(): Promise<number> {
-    return (await readMessage(broker.nc, stream, { last_by_subj: events }))?.seq ?? 0;
+    return (await readMessage(broker.nc, stream, { last_by_subj: allEvents }))?.seq ?? 0;
   }
 
   function forgetOld(nowMs: number): void {

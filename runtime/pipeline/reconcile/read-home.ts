@@ -1,7 +1,7 @@
 // One pass over the home stream: each message goes to the accounts that it concerns.
 // Reads in stream order, holds nothing; what is kept is the accounts' business.
 import { type Broker, type JsMsg, readDelivery, readOrdered } from "../../broker/index.ts";
-import { EddyError, untoken } from "../../events/index.ts";
+import { EddyError, isEventSubject, untoken } from "../../events/index.ts";
 import { type Identity, peekIdentity } from "../identities/identity.ts";
 import { decodeRecord } from "../ledger/record.ts";
 import { decodeStanding } from "../retry/standing.ts";
@@ -93,7 +93,7 @@ export function intoAccounts(accounts: readonly Account[], chains: Chains, exten
   }
 
   return (message: JsMsg) => {
-    if (message.subject.startsWith("events.")) takeEvent(message);
+    if (isEventSubject(message.subject)) takeEvent(message);
     else if (message.subject.startsWith("ledger.")) takeLedger(message);
   };
 }

@@ -2,7 +2,7 @@
 // doubled. A runtime may run meanwhile: what looks wrong is looked at again before it is said.
 // M1 Memory: what is open, what is wrong, and hashes of the events (tens of bytes each); never the events themselves.
 import { type Broker, readMessage, streamInfo } from "../../broker/index.ts";
-import { EddyError } from "../../events/index.ts";
+import { EddyError, isEventSubject } from "../../events/index.ts";
 import { effectRoot } from "../emit.ts";
 import { eventOf } from "../identities/identity.ts";
 import { type Counts, noCounts } from "../ledger/counts.ts";
@@ -109,7 +109,7 @@ async function findCauses(
     roots: new Set(account.causeless.map(({ id }) => id.slice(0, id.lastIndexOf("-")))),
   }));
   await eachStored(broker, extent, (message) => {
-    if (!message.subject.startsWith("events.")) return;
+    if (!isEventSubject(message.subject)) return;
     const event = identityOf(message);
     if (event === undefined) return;
     const position = { stream: extent.stream, seq: message.seq };
