@@ -1,6 +1,7 @@
 // What the server says about a pull request instead of a message (ADR-37): a status, and what of the request is left.
 // Pure.
 import type { Msg } from "./client.ts";
+import { rawBytes } from "./wire.ts";
 
 export type PullWord =
   | { readonly kind: "heartbeat" }
@@ -17,10 +18,8 @@ export type PullWord =
 
 const shaken = /^(leadership change|server shutdown|exceeded maxwaiting)/i;
 
-export function wordOf({ headers }: Msg): PullWord {
-  const code = headers?.code ?? 0;
-  const description = headers?.description ?? "";
-  const left = (name: string) => Number.parseInt(headers?.get(name) || "0", 10);
+export function wordOf(message: Msg): PullWord {
+  const { code, description, left } = headOf(message);
   const ended = {
     kind: "ended",
     messages: left("Nats-Pending-Messages"),
@@ -42,4 +41,33 @@ export function wordOf({ headers }: Msg): PullWord {
     default:
       return { kind: "broken", why: `${code} ${description}` };
   }
+}
+
+interface Head {
+  readonly code: number;
+  readonly description: string;
+  readonly left: (name: string) => number;
+}
+
+// Every reader is told something each second, also while nothing happens: the client's parser would be most of that.
+function headOf(message: Msg): Head {
+  const bytes = rawBytes(message);
+  if (bytes === undefined) {
+    const { headers } = message;
+    return {
+      code: headers?.code ?? 0,
+      description: headers?.description ?? "",
+      left: (name) => Number.parseInt(headers?.get(name) || "0", 10),
+    };
+  }
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  const [, code, description = ""] = /^NATS\/1\.0 (\d+) ?([^\r]*)/.exec(text) ?? [];
+  return {
+    code: Number(code ?? 0),
+    description,
+    left(name) {
+      const at = text.indexOf(`\r\n${name}:`);
+      return at < 0 ? 0 : Number.parseInt(text.slice(at + name.length + 3), 10) || 0;
+    },
+  };
 }

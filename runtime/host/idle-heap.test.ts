@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { getHeapSpaceStatistics } from "node:v8";
 import { eventually } from "../../tests/support/eventually.ts";
 import { collectWhenIdle } from "./idle-heap.ts";
 
@@ -12,10 +13,17 @@ function makeOldGarbage(): void {
   kept = [];
 }
 
+function youngBytes(): number {
+  const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space");
+  return young?.physical_space_size ?? 0;
+}
+
 test("I1: what a burst has left is given back once nothing is handled, and not before", async () => {
   makeOldGarbage();
   const left = process.memoryUsage().heapUsed;
   assert.ok(left > 20e6, `${left} bytes are no burst`);
+  const young = youngBytes();
+  assert.ok(young > 4e6, `${young} bytes of young objects are no burst`);
   let handled = 0;
   let busy = true;
   let looks = 0;
@@ -27,5 +35,6 @@ test("I1: what a burst has left is given back once nothing is handled, and not b
   assert.ok(process.memoryUsage().heapUsed >= left, "it was collected under load");
   busy = false;
   await eventually(() => process.memoryUsage().heapUsed < left / 2);
+  assert.ok(youngBytes() < young / 2, "the young generation has kept its pages");
   end();
 });

@@ -17,7 +17,7 @@ import {
 } from "./failure.ts";
 import { type FoundModule, findModules } from "./find.ts";
 import { handlersOf, settleNames } from "./handlers.ts";
-import { differs, type Signature, signatureOf } from "./signature.ts";
+import { createLooks, differs, type Signature, signatureOf } from "./signature.ts";
 import { dropMaps, keepMap } from "./stack.ts";
 import type { Threads } from "./threads.ts";
 
@@ -104,8 +104,9 @@ export async function rescan(
     const message = `${found.message}; ${now}, and it is looked for again`;
     return { picture, reports: folderReport(before, picture, message) };
   }
+  const shared: Shared = { folder, settings: settingsIn(folder), looks: createLooks(), threads };
   const states = found.modules.map(async (module) => {
-    const state = await refresh(folder, module, before.modules.get(module.name), threads);
+    const state = await refresh(shared, module, before.modules.get(module.name));
     return [module.name, state] as const;
   });
   const modules = settle(folder, found.modules, new Map(await Promise.all(states)));
@@ -123,19 +124,27 @@ export async function rescan(
   };
 }
 
+/** What all modules of one look have in common. */
+interface Shared {
+  readonly folder: string;
+  readonly settings: readonly string[];
+  readonly looks: typeof signatureOf;
+  readonly threads: Threads | undefined;
+}
+
 /** A writer that never stops must not stop reloads: after so many tries what was read is taken. */
 const staleTriesMax = 3;
 
 /** The module's state after a look at its files; a version that loads is `waiting` until names are settled. */
 async function refresh(
-  folder: string,
+  { folder, settings, looks, threads }: Shared,
   module: FoundModule,
   before: ModuleState | undefined,
-  threads: Threads | undefined,
 ): Promise<ModuleState> {
-  const own = [...module.files, ...settingsOf(folder, module)];
+  const isFile = module.files[0] === module.path;
+  const own = [...module.files, ...settings, ...(isFile ? [] : settingsIn(module.path))];
   const known = before?.signature.keys() ?? [];
-  let signature = await signatureOf([...own, ...known]);
+  let signature = await looks([...own, ...known]);
   if (before !== undefined && !isDue(before, signature)) return before;
   for (let tries = 1; ; tries++) {
     const startedMs = Date.now();
@@ -156,11 +165,8 @@ function isDue(before: ModuleState, now: Signature): boolean {
 }
 
 /** Files that change what esbuild makes of the sources. */
-function settingsOf(folder: string, module: FoundModule): string[] {
-  return [folder, module.path].flatMap((at) => [
-    join(at, "tsconfig.json"),
-    join(at, "package.json"),
-  ]);
+function settingsIn(folder: string): string[] {
+  return [join(folder, "tsconfig.json"), join(folder, "package.json")];
 }
 
 interface Attempt {

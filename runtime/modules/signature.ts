@@ -7,14 +7,24 @@ import { codeOf } from "./find.ts";
 export type Signature = ReadonlyMap<string, string>;
 
 /** Looks at files that were read after `sinceMs` (Date.now()): what was written later may not have been read. */
-export async function signatureOf(
-  paths: Iterable<string>,
-  sinceMs = Date.now(),
-): Promise<Signature> {
-  const watched = [...new Set([...paths].map(standIn))];
-  return new Map(
-    await Promise.all(watched.map(async (path) => [path, await look(path, sinceMs)] as const)),
-  );
+export function signatureOf(paths: Iterable<string>, sinceMs = Date.now()): Promise<Signature> {
+  return createLooks(sinceMs)(paths);
+}
+
+/** The same for many modules: a file that several of them ask for is looked at once. */
+export function createLooks(sinceMs = Date.now()): (paths: Iterable<string>) => Promise<Signature> {
+  const seen = new Map<string, Promise<string>>();
+  const lookOnce = (path: string) => {
+    const found = seen.get(path) ?? look(path, sinceMs);
+    seen.set(path, found);
+    return found;
+  };
+  return async (paths) => {
+    const watched = [...new Set([...paths].map(standIn))];
+    return new Map(
+      await Promise.all(watched.map(async (path) => [path, await lookOnce(path)] as const)),
+    );
+  };
 }
 
 /** Whether a file that stands in both looks different. */
