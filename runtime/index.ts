@@ -8,6 +8,7 @@ export {
   type EventOf,
   type EventType,
   event,
+  type GetOptions,
   type HandlerOptions,
   type Log,
   on,

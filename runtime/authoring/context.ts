@@ -1,4 +1,5 @@
 // What a handler can do and know besides its event. Types only; the pipeline makes the contexts.
+import type { CloudEvent } from "../events/index.ts";
 import type { DataOf, EventType } from "./event-type.ts";
 import type { AnyProjection, StateOf } from "./projection.ts";
 
@@ -12,6 +13,10 @@ export interface EmitOptions {
   readonly datacontenttype?: string;
   /** Further extension attributes. */
   readonly extensions?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface GetOptions {
+  readonly after?: CloudEvent;
 }
 
 /** One line in the runtime's log, with handler, event and version added. */
@@ -32,8 +37,17 @@ export interface Context<Emits extends EventType = EventType> {
    * that breaks its schema. Both make the event a dead letter.
    */
   emit<E extends Emits>(type: E, data: DataOf<E>, options?: EmitOptions): void;
-  /** The entry of a projection, or undefined where there is none. */
-  get<P extends AnyProjection>(projection: P, key: string): Promise<StateOf<P> | undefined>;
+  /**
+   * The entry of a projection, or undefined where there is none. A projection follows its events at its own pace: with
+   * `after`, the event being handled, the read waits until the projection has folded it (or does not read its type).
+   * @throws EddyError `EDDY_GET_AFTER` for any other event, `EDDY_PROJECTION_BEHIND` where the handler's deadline comes
+   * before, `EDDY_PROJECTION_LACKS` where the event is dead in the projection. The event is tried again.
+   */
+  get<P extends AnyProjection>(
+    projection: P,
+    key: string,
+    options?: GetOptions,
+  ): Promise<StateOf<P> | undefined>;
   /** Aborted at the handler's deadline and when the runtime has to stop. Pass it on to fetch and timers. */
   readonly signal: AbortSignal;
   readonly log: Log;

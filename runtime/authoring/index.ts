@@ -1,5 +1,5 @@
 // The declarations that handler modules export, as plain data. Pure; knows events only.
-export type { Context, EmitOptions, Log, LogLine } from "./context.ts";
+export type { Context, EmitOptions, GetOptions, Log, LogLine } from "./context.ts";
 export { type Duration, parseDuration } from "./duration.ts";
 export { Permanent, RetryAfter } from "./errors.ts";
 export { type DataOf, type EventOf, type EventType, event } from "./event-type.ts";

@@ -8,7 +8,7 @@ import {
   type JetStreamManager,
 } from "./client.ts";
 
-const consumerNotFound = 10014;
+const notFound = new Set([10014, 10059]); // the consumer, or its stream
 
 type Wanted = Partial<ConsumerConfig> & { readonly durable_name: string };
 
@@ -60,7 +60,7 @@ export async function consumerInfo(
   try {
     return await jsm.consumers.info(stream, name);
   } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === consumerNotFound) return undefined;
+    if (error instanceof JetStreamApiError && notFound.has(error.code)) return undefined;
     throw error;
   }
 }

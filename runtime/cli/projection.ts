@@ -32,7 +32,7 @@ function withReader<T>(
   options: Options,
   work: (reader: ProjectionReader) => Promise<T>,
 ): Promise<T> {
-  return withBroker(options, async (broker) => work(await openProjectionReader(broker.nc)));
+  return withBroker(options, async (broker) => work(await openProjectionReader(broker.nc, broker)));
 }
 
 function listCommand(): Command {

@@ -38,6 +38,7 @@ export {
   encodeMessage,
   structuredContentType,
 } from "./nats-binding.ts";
+export { parsePosition, positionText } from "./position.ts";
 export {
   allEvents,
   eventSubject,

@@ -124,7 +124,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
 }
 
 async function makeCore(config: Config, broker: Broker, report: Report): Promise<Core> {
-  const projections = await openProjectionReader(broker.nc);
+  const projections = await openProjectionReader(broker.nc, broker);
   const pipeline = await startPipeline(pipelineParts(config, broker, projections, report));
   const store = createIngress(broker.nc, { stream: broker.home });
   return { broker, pipeline, projections, store };
@@ -166,6 +166,7 @@ async function serve(
       list: async () => await ready().projections.list(),
       keys: async (name, page) => await ready().projections.keys(name, page),
       get: async (name, key) => await ready().projections.get(name, key),
+      reach: async (name, wait) => await ready().projections.reach(name, wait),
       watch: (name, filter) => ready().projections.watch(name, filter),
     },
     readiness: () => readinessOf(state()),
@@ -211,7 +212,10 @@ function pipelineParts(
     },
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },
     openEntries: (projection) => openEntries(broker, projection),
-    readEntry: async (projection, key) => (await projections.get(projection, key))?.value,
+    async readEntry(projection, key, wait) {
+      if (wait !== undefined) await projections.reach(projection, wait);
+      return (await projections.get(projection, key))?.value;
+    },
     mapStack,
     report,
   };

@@ -24,6 +24,7 @@ function appWith(ports: Partial<HttpPorts> = {}) {
       keys: async (name, page) => (name === "p" ? { keys: [JSON.stringify(page)] } : undefined),
       get: async (name, key) =>
         name === "p" ? { key, value: { key }, revision: 7, time: new Date(0) } : undefined,
+      reach: async () => ({ at: { stream: "EVENTS", seq: 5 }, staleMs: 1_500 }),
       watch: async function* () {},
     },
     readiness: () => ({ ready: true }),
@@ -61,7 +62,8 @@ test("an event is answered with where it is stored, and nothing else", async () 
   const { app, stored } = appWith();
   const response = await app.request(...post("/events", legal));
   assert.equal(response.status, 202);
-  const events = [{ id: "1", source: "/s", stream: "EVENTS", seq: 1, duplicate: false }];
+  const at = { stream: "EVENTS", seq: 1, position: "EVENTS:1" };
+  const events = [{ id: "1", source: "/s", ...at, duplicate: false }];
   assert.equal(await response.text(), JSON.stringify({ events }));
   assert.equal(stored.length, 1);
 });

@@ -1,5 +1,5 @@
 // POST /events: CloudEvents in binary, structured and batched mode. 202 means that all of them are stored.
-import { decodeRequest, type StoredEvent } from "../events/index.ts";
+import { decodeRequest, positionText, type StoredEvent } from "../events/index.ts";
 import type { HttpPorts } from "./ports.ts";
 import { faultProblem } from "./problem.ts";
 import {
@@ -29,7 +29,7 @@ export function eventRoutes({ store, bodyBytesMax }: HttpPorts): App {
 export function answer(stored: readonly StoredEvent[]) {
   return {
     events: stored.map(({ id, source, stream, seq, duplicate }) => {
-      return { id, source, stream, seq, duplicate };
+      return { id, source, stream, seq, position: positionText({ stream, seq }), duplicate };
     }),
   };
 }

@@ -14,6 +14,7 @@ interface Answer {
     source: string;
     stream: string;
     seq: number;
+    position: string;
     duplicate: boolean;
   }[];
 }
@@ -27,7 +28,7 @@ async function node(nats: TestNats, maxBytes = 500_000_000) {
       throw error;
     },
     store: createIngress(nc, { stream: "EVENTS" }),
-    projections: await openProjectionReader(nc),
+    projections: await openProjectionReader(nc, { app: "test", home: "EVENTS" }),
     readiness: () => ({ ready: true }),
     metrics: async () => "",
     bodyBytesMax: 2_000_000,
@@ -55,7 +56,8 @@ test("a batch is stored before it is answered, and is a duplicate the second tim
     assert.deepEqual(
       events,
       Array.from({ length: 100 }, (_, n) => {
-        return { id: `e${n}`, source: "/s", stream: "EVENTS", seq: n + 1, duplicate };
+        const at = { stream: "EVENTS", seq: n + 1, position: `EVENTS:${n + 1}` };
+        return { id: `e${n}`, source: "/s", ...at, duplicate };
       }),
     );
   }

@@ -4,7 +4,21 @@ import type { Context } from "hono";
 import type { Fault } from "../events/index.ts";
 
 interface Kind {
-  readonly status: 400 | 401 | 404 | 405 | 408 | 413 | 415 | 422 | 431 | 500 | 503 | 507;
+  readonly status:
+    | 400
+    | 401
+    | 404
+    | 405
+    | 408
+    | 413
+    | 415
+    | 422
+    | 431
+    | 500
+    | 409
+    | 503
+    | 504
+    | 507;
   readonly title: string;
 }
 
@@ -18,6 +32,9 @@ const kinds = {
   EDDY_WEBHOOK_SIGNATURE: { status: 401, title: "The delivery is not signed as it should be" },
   EDDY_PROJECTION_UNKNOWN: { status: 404, title: "There is no such projection" },
   EDDY_ENTRY_UNKNOWN: { status: 404, title: "The projection has no such entry" },
+  EDDY_PROJECTION_BEHIND: { status: 504, title: "The projection has not got there in time" },
+  EDDY_PROJECTION_LACKS: { status: 409, title: "The projection lacks that event" },
+  EDDY_PROJECTION_INPUT: { status: 400, title: "The projection does not read that stream" },
   EDDY_ENTRY_UNREADABLE: { status: 500, title: "The entry cannot be read" },
   EDDY_NOT_CONNECTED: { status: 503, title: "NATS cannot be reached" },
   EDDY_NOT_READY: { status: 503, title: "The node is not ready" },

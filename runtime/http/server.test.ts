@@ -37,6 +37,7 @@ async function served({ held = false } = {}): Promise<Served> {
       list: async () => [],
       keys: async () => undefined,
       get: async (_, key) => ({ key, value: { key }, revision: 7, time: new Date(0) }),
+      reach: async () => undefined,
       watch: async function* () {},
     },
     readiness: () => ({ ready: true }),

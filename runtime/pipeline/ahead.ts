@@ -37,7 +37,7 @@ export async function publishAhead(
 
 /** Those that are not in the stream. The record that was stored last keeps away what may still be on its way. */
 export async function missingAhead(
-  broker: Broker,
+  broker: Pick<Broker, "nc">,
   { stream }: Place,
   { since, messages }: Ahead,
 ): Promise<BatchMessage[]> {
@@ -49,7 +49,7 @@ export async function missingAhead(
 }
 
 async function isThere(
-  broker: Broker,
+  broker: Pick<Broker, "nc">,
   stream: string,
   { natsSubject, headerLines, data }: BatchMessage,
   since: number,

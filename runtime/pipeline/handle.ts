@@ -7,6 +7,7 @@ import {
   type Context,
   type EmitOptions,
   type EventType,
+  type GetOptions,
   type Handler,
   type Log,
   Permanent,
@@ -18,8 +19,14 @@ import { emittedEvent } from "./emit.ts";
 import type { Report } from "./facts.ts";
 import type { Stopping } from "./stopping.ts";
 
-/** Reads an entry of any projection, for `ctx.get`. */
-export type ReadEntry = (projection: string, key: string) => Promise<unknown>;
+/** Reads an entry of any projection, for `ctx.get`; first waits until the projection has passed a position. */
+export type ReadEntry = (projection: string, key: string, wait?: ReadWait) => Promise<unknown>;
+
+export interface ReadWait {
+  readonly after: Position;
+  /** How long at most. */
+  readonly waitMs: number;
+}
 
 /** The event that runs. A job of the pipeline is one. */
 export interface Run {
@@ -143,8 +150,17 @@ class ReactionContext implements Context {
   }
 
   get get(): Context["get"] {
-    return (async (projection: AnyProjection, key: string) =>
-      await this.around.readEntry(projection.name, key)) as Context["get"];
+    return (async (projection: AnyProjection, key: string, { after }: GetOptions = noOptions) => {
+      const wait = after === undefined ? undefined : this.#waitFor(after);
+      return await this.around.readEntry(projection.name, key, wait);
+    }) as Context["get"];
+  }
+
+  #waitFor(after: CloudEvent): ReadWait {
+    const { event, handler, position } = this.run;
+    if (after === event) return { after: position, waitMs: this.terms.deadlineMs };
+    const text = `${handler.name} asked to read after ${nameOf(after)}, but handles ${nameOf(event)}: only its own event has a position to wait for`;
+    throw refused("EDDY_GET_AFTER", text);
   }
 
   abort(reason: unknown): void {
@@ -202,7 +218,7 @@ function checkAttributes(run: Run, made: CloudEvent, options: EmitOptions): void
   );
 }
 
-const noOptions: EmitOptions = {};
+const noOptions: EmitOptions & GetOptions = {};
 
 /** An error that no retry can mend: it names itself by its code, and is permanent. */
 function refused(code: string, message: string): Permanent {

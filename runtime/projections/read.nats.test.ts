@@ -7,6 +7,8 @@ import { bucketConfig, ensureStream, type NatsConnection, wireHeaders } from "..
 import { EddyError, token } from "../events/index.ts";
 import { type Change, openProjectionReader } from "./read.ts";
 
+const names = { app: "test", home: "EVENTS" };
+
 async function bucketOf(nc: NatsConnection, name: string) {
   await ensureStream(await jetstreamManager(nc), bucketConfig(name));
   const js = jetstream(nc);
@@ -40,7 +42,7 @@ test("entries are read by key, whatever the key holds, with revision and time", 
   await using nats = await startNats();
   const nc = await nats.connect();
   const bucket = await bucketOf(nc, "things");
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   for (const key of ["a.b", "*", ">", "a/b c", "\r\n\0", "😀", "%41", "=41"]) {
     const revision = await bucket.put(key, { key });
     const entry = await reader.get("things", key);
@@ -60,7 +62,7 @@ test("R1: buckets that are no projections, and names that are none, are unknown"
   const jsm = await jetstreamManager(nc);
   await jsm.streams.add({ name: "KV_plain", subjects: ["$KV.plain.>"] });
   await jsm.streams.add({ name: "OTHER", subjects: ["cursor.other"] });
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   for (const name of [
     "plain",
     "other",
@@ -95,7 +97,7 @@ test("projections are listed with the entries that are not deleted", async () =>
   await one.put("k0", "again");
   for (const key of ["k1", "k2", "never"]) await one.delete(key);
   await one.put("k2", "back");
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   assert.deepEqual(await reader.list(), [
     { name: "a_none", entries: 0 },
     { name: "b-one", entries: 299 },
@@ -111,7 +113,7 @@ test("keys are sorted as texts and paged without gap or overlap", async () => {
   for (const key of [...keys].reverse()) await bucket.put(key, 1);
   await bucket.put("gone", 1);
   await bucket.delete("gone");
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   const read: string[] = [];
   for (let after: string | undefined; ; ) {
     const page = await reader.keys("p", { limit: 2, ...(after === undefined ? {} : { after }) });
@@ -136,7 +138,7 @@ test("R3: a watch gives the entries as they are, then each change, over a killed
   await bucket.put("b", 1);
   await bucket.delete("b");
   await bucket.put("c", 1);
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   const stop = new AbortController();
   const all = watching(reader.watch("w", { signal: stop.signal }));
   const onlyA = watching(reader.watch("w", { key: "a", signal: stop.signal }));
@@ -176,7 +178,7 @@ test("R3: a watch of an empty projection gives the first entry", async () => {
   await using nats = await startNats();
   const nc = await nats.connect();
   const bucket = await bucketOf(nc, "e");
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   const stop = new AbortController();
   const { seen, done } = watching(reader.watch("e", { signal: stop.signal }));
   await bucket.put("first", 1);
@@ -190,7 +192,7 @@ test("a watch ends with an error when its projection is removed", async () => {
   const nc = await nats.connect();
   const bucket = await bucketOf(nc, "r");
   await bucket.put("a", 1);
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   const { seen, done } = watching(reader.watch("r", { signal: AbortSignal.timeout(20_000) }));
   await eventually(() => seen.length === 1);
   await (await jetstreamManager(nc)).streams.delete("KV_r");
@@ -204,7 +206,7 @@ test("without a server reads say that they are not connected", async () => {
   await using nats = await startNats();
   const nc = await nats.connect();
   await bucketOf(nc, "x");
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   await nc.close();
   for (const work of [reader.list(), reader.get("x", "k"), reader.keys("x", { limit: 1 })]) {
     await assert.rejects(
@@ -219,6 +221,6 @@ test("a foreign value in the bucket is named", async () => {
   const nc = await nats.connect();
   await bucketOf(nc, "f");
   await jetstream(nc).publish("$KV.f.k", "no json");
-  const reader = await openProjectionReader(nc);
+  const reader = await openProjectionReader(nc, names);
   await assert.rejects(reader.get("f", "k"), /"k" of projection f is no JSON/);
 });

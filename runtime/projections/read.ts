@@ -16,6 +16,9 @@ import {
 } from "@nats-io/jetstream";
 import { type NatsConnection, readMessage, type StreamInfo, streamInfo } from "../broker/index.ts";
 import { describeThrown, EddyError, token, untoken } from "../events/index.ts";
+import type { Reading, ReadWait } from "../pipeline/index.ts";
+import { answered, notReachable } from "./answered.ts";
+import { type Reach, reachOf, untilReached } from "./reach.ts";
 
 export interface Entry {
   readonly key: string;
@@ -40,6 +43,10 @@ export interface ProjectionReader {
     page: { readonly limit: number; readonly after?: string },
   ): Promise<{ readonly keys: readonly string[]; readonly next?: string } | undefined>;
   get(name: string, key: string): Promise<Entry | undefined>;
+  /** How far it has come, once it has passed the position to wait for; undefined: no such projection, or nobody can
+   * tell at the moment. Read before the entry, whose value then reflects at least that.
+   * @throws EddyError `EDDY_PROJECTION_BEHIND`, `EDDY_PROJECTION_LACKS`, `EDDY_PROJECTION_INPUT`: see reach.ts. */
+  reach(name: string, wait?: ReadWait): Promise<Reach | undefined>;
   /** Ends with the signal. Throws `EDDY_PROJECTION_UNKNOWN`, and where the connection is closed. */
   watch(
     name: string,
@@ -50,9 +57,14 @@ export interface ProjectionReader {
 /** Counting goes through all keys: 100,000 take the server about a second. */
 const countedMax = 100_000;
 
-export async function openProjectionReader(nc: NatsConnection): Promise<ProjectionReader> {
-  const jsm = await broker(jetstreamManager(nc));
+/** `app` and `home` say whose projections' progress is told. */
+export async function openProjectionReader(
+  nc: NatsConnection,
+  names: { readonly app: string; readonly home: string },
+): Promise<ProjectionReader> {
+  const jsm = await answered(jetstreamManager(nc));
   const js = jetstream(nc);
+  const reading: Reading = { nc, jsm, ...names };
   const known = new Set<string>();
 
   async function bucketOf(name: string): Promise<StreamInfo | undefined> {
@@ -64,9 +76,9 @@ export async function openProjectionReader(nc: NatsConnection): Promise<Projecti
   }
 
   return {
-    list: () => broker(listProjections(js, jsm)),
+    list: () => answered(listProjections(js, jsm)),
     keys: (name, { limit, after }) =>
-      broker(async () => {
+      answered(async () => {
         if ((await bucketOf(name)) === undefined) return undefined;
         const all = (await liveKeys(js, name)).sort();
         const from = after === undefined ? 0 : all.findIndex((key) => key > after);
@@ -75,7 +87,7 @@ export async function openProjectionReader(nc: NatsConnection): Promise<Projecti
         return { keys, ...(more ? { next: keys.at(-1) as string } : {}) };
       }),
     get: (name, key) =>
-      broker(async () => {
+      answered(async () => {
         if (!known.has(name) && (await bucketOf(name)) === undefined) return undefined;
         const last_by_subj = `$KV.${name}.${token(key)}`;
         const stored = await readMessage(nc, `KV_${name}`, { last_by_subj });
@@ -83,8 +95,14 @@ export async function openProjectionReader(nc: NatsConnection): Promise<Projecti
         const { seq, time, data } = stored;
         return { key, value: parseEntry(name, key, data), revision: seq, time };
       }),
+    reach: (name, wait) =>
+      answered(async () => {
+        if (!known.has(name) && (await bucketOf(name)) === undefined) return undefined;
+        if (wait === undefined) return await reachOf(reading, name, names.home);
+        return await untilReached(reading, name, wait);
+      }),
     async *watch(name, { key, signal }) {
-      const info = await broker(bucketOf(name));
+      const info = await answered(bucketOf(name));
       if (info === undefined) throw unknownProjection(name);
       const filter = `$KV.${name}.${key === undefined ? ">" : token(key)}`;
       const presentUntil = info.state.last_seq;
@@ -245,23 +263,5 @@ function unknownProjection(name: string): EddyError {
     "EDDY_PROJECTION_UNKNOWN",
     `there is no projection ${JSON.stringify(name.slice(0, 100))} on this server. See: eddy projection list`,
     { projection: name.slice(0, 100) },
-  );
-}
-
-/** Work on the server, whose failures are told as one that does not answer. */
-async function broker<T>(work: Promise<T> | (() => Promise<T>)): Promise<T> {
-  try {
-    return await (typeof work === "function" ? work() : work);
-  } catch (error) {
-    throw error instanceof EddyError ? error : notReachable(error);
-  }
-}
-
-function notReachable(cause: unknown): EddyError {
-  return new EddyError(
-    "EDDY_NOT_CONNECTED",
-    `projections cannot be read at the moment: ${describeThrown(cause).message}. Is nats-server running, and reachable?`,
-    {},
-    { cause },
   );
 }

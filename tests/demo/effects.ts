@@ -38,7 +38,7 @@ export async function effectsWhenSettled(broker: Broker, stored: number): Promis
     timeoutMs: catchUpMs,
     what: "that the handlers have caught up",
   });
-  const reader = await openProjectionReader(broker.nc);
+  const reader = await openProjectionReader(broker.nc, broker);
   const projections = await reader.list();
   const revisions = new Map<string, number>();
   for (const { name } of projections) {

@@ -9,7 +9,7 @@ import {
   readHandlers,
   startPipeline,
 } from "../../runtime/pipeline/index.ts";
-import { openEntries } from "../../runtime/projections/write.ts";
+import { openEntries, openProjectionReader } from "../../runtime/projections/index.ts";
 import { eventually } from "./eventually.ts";
 import type { TestNats } from "./nats.ts";
 
@@ -52,8 +52,11 @@ export async function startTestPipeline(
     },
     identityLimits: { countMax: 100_000, ageMs: 3_600_000 },
     openEntries: (projection) => openEntries(broker, projection),
-    readEntry: async (projection, key) =>
-      await (await openEntries(broker, { name: projection } as never)).read(key),
+    async readEntry(projection, key, wait) {
+      const reader = await openProjectionReader(broker.nc, broker);
+      if (wait !== undefined) await reader.reach(projection, wait);
+      return (await reader.get(projection, key))?.value;
+    },
     mapStack: (stack) => stack,
     report: (fact) => facts.push(fact),
   });

@@ -15,14 +15,14 @@ export function createEntryReader(outbox: Outbox): EntryReader {
   const open = new Map<number, (answer: Answer) => void>();
   let last = 0;
   return {
-    read(projection, key) {
+    read(projection, key, wait) {
       const asked = ++last;
       return new Promise((resolve, reject) => {
         open.set(asked, (answer) => {
           if (answer.kind === "noEntry") reject(fromWire(answer.error));
           else resolve(answer.json === undefined ? undefined : JSON.parse(answer.json));
         });
-        outbox.say({ kind: "get", asked, projection, key });
+        outbox.say({ kind: "get", asked, projection, key, wait });
       });
     },
     take(answer) {

@@ -121,11 +121,11 @@ function watch(flight: Flight<Pending>, worker: () => Worker): Watchdog {
 
 async function answer(
   by: Running,
-  { asked, projection, key }: Extract<FromThread, { kind: "get" }>,
+  { asked, projection, key, wait }: Extract<FromThread, { kind: "get" }>,
   readEntry: ReadEntry,
 ): Promise<void> {
   try {
-    const value = await readEntry(projection, key);
+    const value = await readEntry(projection, key, wait);
     const json = value === undefined ? undefined : JSON.stringify(value);
     by.post({ kind: "entry", asked, json });
   } catch (error) {

@@ -1,6 +1,7 @@
 // What the main thread and the thread of an isolated module tell each other. Types only, but for the shared words.
 // P1 Calls are begun in the order in which they were sent. P2 What is said within one turn travels as one message,
 // all bytes of it in one piece that changes hands. P3 What a thread that stands still is busy with can be read.
+import type { ReadWait } from "../../pipeline/index.ts";
 import type { Evaluable } from "../evaluate.ts";
 import type { WireError } from "./thrown.ts";
 
@@ -67,6 +68,7 @@ export type FromThread =
       readonly asked: number;
       readonly projection: string;
       readonly key: string;
+      readonly wait: ReadWait | undefined;
     }
   /** A fact of a handler's own log line, as JSON. */
   | { readonly kind: "log"; readonly fact: string }

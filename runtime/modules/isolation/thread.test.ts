@@ -43,6 +43,7 @@ export const react = on(A, { emits: [B] }, async (event, ctx) => {
   const missing = await ctx.get(view, "none");
   if (missing !== undefined) throw new Error("there is one");
   await ctx.get(view, "broken").catch((error) => ctx.log.warn(error.message));
+  ctx.log.info("wait", await ctx.get(view, "wait", { after: event }));
 });`);
   m.entries.set("k", { n: 40 });
   const react = await m.find("react");
@@ -59,6 +60,7 @@ export const react = on(A, { emits: [B] }, async (event, ctx) => {
   assert.deepEqual(lines, [
     ["m/a.react", "info", "seen", { frozen: true, id: "e1", aborted: false }],
     ["m/a.react", "warn", "the store is gone", {}],
+    ["m/a.react", "info", "wait", { after: { stream: "EVENTS", seq: 1 }, waitMs: 10_000 }],
   ]);
 });
 

@@ -1,7 +1,7 @@
 // A handlers folder whose module `m` runs in a thread, with what a test needs to call its handlers.
 import assert from "node:assert/strict";
 import { encodeMessage } from "../../events/index.ts";
-import type { Fact, RemoteCall, RemoteHandler } from "../../pipeline/index.ts";
+import type { Fact, ReadWait, RemoteCall, RemoteHandler } from "../../pipeline/index.ts";
 import { blank, handlersIn, loadedIn, type Picture, rescan } from "../rescan.ts";
 import { createThreads } from "../threads.ts";
 import { testFolder } from "./folder.ts";
@@ -30,8 +30,9 @@ export async function isolatedModule(source: string, memoryMiB = 64): Promise<Is
   const settings = { isolation: "thread", memoryBytes: memoryMiB * 2 ** 20 } as const;
   const threads = createThreads({ m: settings }, report);
   const entries = new Map<string, unknown>();
-  const readEntry = async (_: string, key: string) => {
+  const readEntry = async (_: string, key: string, wait?: ReadWait) => {
     if (key === "broken") throw new Error("the store is gone");
+    if (key === "wait") return wait;
     return entries.get(key);
   };
   let picture: Picture = blank;

@@ -104,6 +104,57 @@ test("N1: a copy that nobody recorded is dropped by who holds the ledger, and by
   assert.equal(await s.copies(), undefined);
 });
 
+test("D5: what comes again after a take-over and is parked between two turns runs in its place", async () => {
+  await using s = await startLedger();
+  const scope = await s.take("living");
+  const record = (...seqs: number[]) => {
+    const messages = seqs.map((seq) =>
+      standingMessage(s.place, { stream: "EVENTS", seq }, { kind: "parked" }),
+    );
+    return storeFenced(scope, messages);
+  };
+  const seqs = [1_000, 1_001, 1_002, 1_003, 1_004];
+  for (const seq of seqs) await s.park(seq);
+  await record(1_000, 1_001, 1_002); // the copies of the others nobody has recorded: their events come again
+  const table = createTable(new Map([[lane, draining]]));
+  const { enter } = lanesOfOne();
+  const order: number[] = [];
+  const parkAgain = (seq: number) => {
+    enter(lane, (leave) => {
+      table.arrived.set(lane, Math.min(seq, table.arrived.get(lane) ?? seq));
+      void (async () => {
+        await s.park(seq);
+        await record(seq);
+      })().finally(leave);
+    });
+  };
+  const attempt = ({ position: { seq } }: { position: { seq: number } }, leave: () => void) => {
+    order.push(seq);
+    if (seq > 1_000) return leave();
+    parkAgain(1_003);
+    parkAgain(1_004);
+    setTimeout(leave, 300); // longer than a turn
+  };
+  const drains = createDrains({ scope, table, enter, attempt, free: () => table.forget(lane) });
+  drains.start(lane);
+  await eventually(() => order.length === seqs.length);
+  assert.deepEqual(order, seqs);
+  drains.stop();
+  scope.ledger.giveUp();
+});
+
+const draining: HeldKey = {
+  ...{ key: "a", held: { kind: "draining" }, parked: true, sinceMs: 0, fromSeq: 0 },
+};
+
+function lanesOfOne() {
+  const lanes = createLanes<() => void>(1, (turn) => turn());
+  return {
+    enter: (at: Token, turn: (leave: () => void) => void) =>
+      lanes.enter(at, () => turn(() => lanes.leave(at))),
+  };
+}
+
 test("D4: a suspect that waits for its turn at the gate leaves its lane to whoever has the gate", async () => {
   await using s = await startLedger();
   const scope = await s.take("living", { instance: "dead", died: true });
@@ -111,18 +162,13 @@ test("D4: a suspect that waits for its turn at the gate leaves its lane to whoev
   await s.park(position.seq);
   const ran = { kind: "parked", started: { instance: "dead", deaths: -1 } } as const;
   await storeFenced(scope, [standingMessage(s.place, position, ran)]);
-  const held: HeldKey = {
-    ...{ key: "a", held: { kind: "draining" }, parked: true, sinceMs: 0, fromSeq: 0 },
-  };
-  const lanes = createLanes<() => void>(1, (turn) => turn());
-  const enter = (at: Token, turn: (leave: () => void) => void) =>
-    lanes.enter(at, () => turn(() => lanes.leave(at)));
+  const { enter } = lanesOfOne();
   const order: string[] = [];
   const attempt = (_: unknown, leave: () => void) => {
     order.push("parked");
     leave();
   };
-  const table = createTable(new Map([[lane, held]]));
+  const table = createTable(new Map([[lane, draining]]));
   const drains = createDrains({ scope, table, enter, attempt, free() {} });
   const leaveGate = await s.gate.enter(true); // a retry has it, and comes into the lane a little later
   drains.start(lane);

@@ -88,7 +88,8 @@ function takeTurn(
     const held = job.from === "new" && table.size > 0 ? table.get(lane) : undefined; // K3
     if (held !== undefined) {
       if (!held.parked) table.set(lane, { ...held, parked: true });
-      table.arrived.add(lane);
+      const { seq } = job.position;
+      table.arrived.set(lane, Math.min(seq, table.arrived.get(lane) ?? seq));
       void park(scope, lane, job).finally(leave);
     } else if (broken !== undefined) {
       void concludeDead(scope, job, "schema", broken).finally(leave);

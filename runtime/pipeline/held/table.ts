@@ -21,8 +21,8 @@ export interface HeldTable {
   heldBy(position: Position): Token | undefined;
   /** Parked events that run, until what became of them is stored, by their sequence. */
   readonly running: Map<number, Token>;
-  /** Lanes in which something was parked since their drain has listed what there is. */
-  readonly arrived: Set<Token>;
+  /** Lanes in which something was parked since their drain has listed what there is, and its lowest sequence. */
+  readonly arrived: Map<Token, number>;
   readonly size: number;
   entries(): Iterable<[Token, HeldKey]>;
 }
@@ -44,7 +44,7 @@ export function createTable(loaded: ReadonlyMap<Token, HeldKey>): HeldTable {
     const seq = holderOf(lane);
     if (seq !== undefined) holders.set(seq, lane);
   };
-  const arrived = new Set<Token>();
+  const arrived = new Map<Token, number>();
   for (const [lane, key] of loaded) set(lane, key);
   return {
     get: (lane) => keys.get(lane),

@@ -1,0 +1,74 @@
+// How far a projection has come in a stream, read from the server alone: for whoever reads it, and for whoever waits
+// until it has folded what stands at a position.
+// P1 A position counts as passed only once the entries that it changed can be read. P2 Positions that hold no event of
+// the projection are passed as soon as it has nothing left to read. P3 What waits for a retry or is dead is lacking.
+import { type Broker, consumerInfo, readMessage } from "../broker/index.ts";
+import type { Position } from "../events/index.ts";
+import { missingAhead } from "./ahead.ts";
+import { holds, type Intervals } from "./ledger/floor.ts";
+import { consumerName, placeNamed } from "./ledger/place.ts";
+import { decodeRecord } from "./ledger/record.ts";
+import { readStanding, type Standing } from "./retry/standing.ts";
+
+/** What is needed of a broker to read. */
+export type Reading = Pick<Broker, "nc" | "jsm" | "app" | "home">;
+
+export interface Progress {
+  /** Every event of the projection up to here has its outcome. */
+  readonly at: Position;
+  /** For how long the oldest event that it has not folded has been stored, in ms; 0 where none is left. */
+  readonly staleMs: number;
+  readonly nothingLeft: boolean;
+  /** False while entries that the record carries are on their way: it says more than can be read. */
+  readonly written: boolean;
+  readonly above: Intervals;
+}
+
+/** What is said of one position. */
+export type Passage =
+  | { readonly kind: "passed" | "ahead" }
+  /** It was passed, but the entry does not have it: it waits for a retry, is parked behind one, or is dead. */
+  | { readonly kind: "lacking"; readonly standing: Exclude<Standing["kind"], "done"> };
+
+/** The progress in a stream, or undefined where the projection has never read it. */
+export async function readProgress(
+  broker: Reading,
+  projection: string,
+  stream: string,
+): Promise<Progress | undefined> {
+  const place = placeNamed("projection", projection, broker.app, broker.home);
+  // Before the ledger: what it calls settled stands in the record that is read then.
+  const consumer = await consumerInfo(broker.jsm, stream, consumerName(broker.app, projection));
+  const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
+  if (last === undefined) return undefined;
+  const { inputs, ahead } = decodeRecord(last.data);
+  const input = inputs.find((known) => known.stream === stream);
+  if (input === undefined) return undefined;
+  const since = ahead?.since || last.seq;
+  const unwritten = ahead && (await missingAhead(broker, place, { ...ahead, since }));
+  const written = unwritten === undefined || unwritten.length === 0;
+  const nothingLeft = consumer?.num_pending === 0 && consumer.num_ack_pending === 0;
+  const filter = consumer?.config.filter_subject ?? ">";
+  const staleMs = nothingLeft ? 0 : await ageBehind(broker, stream, filter, input.floor);
+  return { at: { stream, seq: input.floor }, above: input.above, nothingLeft, written, staleMs };
+}
+
+/** Whether the projection shows what stands at a position of the stream whose progress was read before. */
+export async function passageOf(
+  broker: Reading,
+  projection: string,
+  { at, above, nothingLeft, written }: Progress,
+  position: Position,
+): Promise<Passage> {
+  const passed = nothingLeft || position.seq <= at.seq || holds(above, position.seq);
+  if (!passed || !written) return { kind: "ahead" };
+  const place = placeNamed("projection", projection, broker.app, broker.home);
+  const standing = await readStanding(broker.nc, place, position);
+  if (standing === undefined || standing.kind === "done") return { kind: "passed" };
+  return { kind: "lacking", standing: standing.kind };
+}
+
+async function ageBehind(broker: Reading, stream: string, filter: string, floor: number) {
+  const next = await readMessage(broker.nc, stream, { seq: floor + 1, next_by_subj: filter });
+  return next === undefined ? 0 : Math.max(0, Date.now() - next.time.getTime());
+}
