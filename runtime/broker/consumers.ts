@@ -43,6 +43,18 @@ export async function ensureConsumer(
   return await jsm.consumers.update(stream, wanted.durable_name, changes);
 }
 
+/** Winds it to a stream sequence: its deliveries are numbered from 1 again, and what was not acked is forgotten. */
+export async function windConsumer(
+  jsm: JetStreamManager,
+  stream: string,
+  name: string,
+  seq: number,
+): Promise<ConsumerInfo> {
+  const wound = await jsm.consumers.reset(stream, name, seq);
+  if (wound.name !== name) throw new Error(`consumer ${name} was not reset`);
+  return wound;
+}
+
 // The server adds metadata of its own.
 function holds(present: unknown, wanted: unknown): boolean {
   if (typeof present !== "object" || present === null) return false;

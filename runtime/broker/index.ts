@@ -26,7 +26,7 @@ export {
   connectBrokerPatiently,
   watchConnection,
 } from "./connect.ts";
-export { AckPolicy, consumerInfo, durable, ensureConsumer } from "./consumers.ts";
+export { AckPolicy, consumerInfo, durable, ensureConsumer, windConsumer } from "./consumers.ts";
 export { Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";

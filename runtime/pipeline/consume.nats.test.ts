@@ -6,6 +6,7 @@ import { Type } from "typebox";
 import { eventually } from "../../tests/support/eventually.ts";
 import { startNats } from "../../tests/support/nats.ts";
 import { makeTestEvent, produce, startTestPipeline } from "../../tests/support/pipeline.ts";
+import { startProxy } from "../../tests/support/proxy.ts";
 import { event, on } from "../authoring/index.ts";
 import { AckPolicy, consumerInfo, durable, ensureConsumer } from "../broker/index.ts";
 import { untilNobodyPulls } from "./consume.ts";
@@ -84,4 +85,22 @@ test("C1: looks that fall between two pulls are no silence, and the end of the p
   assert.equal(silent, false);
   pulling = false;
   await Promise.all([pulls, silence]);
+});
+
+test("C1: who was cut off for long stands by for whoever has taken over meanwhile", async () => {
+  await using nats = await startNats();
+  await using proxy = await startProxy(nats.port);
+  await using first = await startTestPipeline({ ...nats, url: proxy.url });
+  const idle = on(Large, () => {});
+  await first.run({ idle });
+  const stateOf = (p: typeof first) => p.pipeline.status()[0]?.state;
+  proxy.set({ kind: "deaf" });
+  const stalled = () =>
+    first.facts.some((fact) => fact.kind === "trouble" && fact.code === "EDDY_HANDLER_STALLED");
+  await eventually(stalled, { timeoutMs: 60_000, what: "that it tries to take over again" });
+  await using second = await startTestPipeline(nats);
+  await second.run({ idle });
+  proxy.set({ kind: "open" });
+  await eventually(() => stateOf(first) !== "starting", { timeoutMs: 30_000 });
+  assert.deepEqual([stateOf(first), stateOf(second)], ["standby", "running"]);
 });

@@ -11,6 +11,7 @@ import {
   type DurableRead,
   ensureConsumer,
   readDurable,
+  windConsumer,
 } from "../broker/index.ts";
 import { describeThrown } from "../events/index.ts";
 import { createCatchUp } from "./catch-up.ts";
@@ -36,7 +37,7 @@ import { loadHeld } from "./held/load.ts";
 import { policyOf } from "./held/states.ts";
 import type { Identities } from "./identities/identities.ts";
 import { createFloor } from "./ledger/floor.ts";
-import { holderOf } from "./ledger/holder.ts";
+import { holderWhenKnown } from "./ledger/holder.ts";
 import { holdLedger, type Ledger } from "./ledger/ledger.ts";
 import { consumerName, type Place, placeOf } from "./ledger/place.ts";
 import type { InputRecord, Trial } from "./ledger/record.ts";
@@ -101,8 +102,6 @@ type Life =
     };
 
 const heldBytesMax = 16 * 2 ** 20; // of events that are not settled: a slow one holds up no other before
-const holderAsks = 5; // to take over from somebody who is there costs both more
-const holderMs = 200;
 const endMs = 500; // for the record of a stop, after all else had its time
 const raiseMs = 3_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
 
@@ -118,6 +117,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   let stopping = false;
   const idle = createPause();
   let remembered: InputRecord | undefined; // how far this process has come
+  let hadIt = false; // and nobody was stood by for since
   let before: Predecessor | undefined; // who held the ledger before this process
   const loop = run();
 
@@ -127,7 +127,9 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       try {
         const ended = await live();
         waitMs = 100;
-        if (ended === "lost" && !stopping) await standBy();
+        if (ended !== "lost" || stopping) continue;
+        await standBy();
+        hadIt = false;
       } catch (error) {
         change({ state: "starting" });
         detail = describeThrown(error).message;
@@ -146,7 +148,10 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     const prepared = handler; // it may be swapped meanwhile: `follow` compares
     await parts.ensureStreams();
     const entries = await entriesOf(prepared);
+    // It may have been frozen, or cut off, for long: whoever has taken over meanwhile keeps it.
+    if (hadIt && (await holderNow()) === "another") return "lost";
     const input = await take();
+    hadIt = true;
     parts.identities.follow(input.createdMs);
     const ended = signal<End>();
     const floor = createFloor<Delivery>(input);
@@ -189,7 +194,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
         filter: () => filterOf(handler),
         came: () => ({ all: session.received, unwanted: session.unwanted }),
       });
-      const wound = await windTo(input.floor + 1);
+      const wound = await windConsumer(broker.jsm, home, durableName, input.floor + 1);
       if (trial === undefined) await catchUp.look(wound);
       const hasRoom = () => session.heldBytes < heldBytesMax && trial?.hasRoom !== false;
       read = readDurable(broker, home, durableName, trial?.take ?? session.take, hasRoom);
@@ -249,6 +254,10 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     return { ...input, record: taken.record, seq: taken.seq };
   }
 
+  function holderNow() {
+    return holderWhenKnown(broker, place, instance, idle.wait, () => stopping);
+  }
+
   // A projection without its ledger has lost its entries too.
   async function earlier(createdMs: number): Promise<InputRecord | undefined> {
     if (handler.declaration.kind === "projection") return undefined;
@@ -267,20 +276,11 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     });
   }
 
-  async function windTo(seq: number): Promise<ConsumerInfo> {
-    const reset = await broker.jsm.consumers.reset(home, durableName, seq);
-    if (reset.name !== durableName) throw new Error(`consumer ${durableName} was not reset`);
-    return reset;
-  }
-
   // Another instance that took over winds the consumer: this one sees a gap before it sees a refused batch.
   async function afterBreak(why: End): Promise<End> {
-    for (let asked = 0; asked < holderAsks && !stopping; asked++) {
-      const holder = await holderOf(broker, place, instance);
-      if (holder !== "unknown") return holder === "another" ? "lost" : "again";
-      await idle.wait(holderMs);
-    }
-    return why;
+    const holder = await holderNow();
+    if (holder === "unknown") return why;
+    return holder === "another" ? "lost" : "again";
   }
 
   async function entriesOf({ declaration }: Handler): Promise<Entries | undefined> {

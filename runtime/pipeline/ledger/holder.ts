@@ -7,7 +7,26 @@ import { decodeRecord } from "./record.ts";
 /** `unknown`: the server does not say. */
 export type Holder = "own" | "another" | "nobody" | "unknown";
 
-export async function holderOf(broker: Broker, place: Place, instance: string): Promise<Holder> {
+const asksMax = 5; // to take over from somebody who is there costs both more
+const askAgainMs = 200;
+
+/** The same, asked again a few times while the server does not say. */
+export async function holderWhenKnown(
+  broker: Broker,
+  place: Place,
+  instance: string,
+  pause: (ms: number) => Promise<void>,
+  stopped: () => boolean,
+): Promise<Holder> {
+  for (let asked = 0; asked < asksMax && !stopped(); asked++) {
+    const holder = await holderOf(broker, place, instance);
+    if (holder !== "unknown") return holder;
+    await pause(askAgainMs);
+  }
+  return "unknown";
+}
+
+async function holderOf(broker: Broker, place: Place, instance: string): Promise<Holder> {
   try {
     const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
     if (last === undefined) return "nobody";

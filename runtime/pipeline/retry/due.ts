@@ -13,6 +13,7 @@ import {
   readMessage,
   removeMessage,
   retryStream,
+  windConsumer,
 } from "../../broker/index.ts";
 import { decodeMessage, describeThrown, EddyError, parseHeaderBlock } from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
@@ -97,7 +98,7 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
     });
     // What an earlier life had and did not finish comes at once, and not after its ack wait.
     if (left > 0 && read === undefined) {
-      await broker.jsm.consumers.reset(retryStream, durableName, 1);
+      await windConsumer(broker.jsm, retryStream, durableName, 1);
     }
     return readDurable(broker, retryStream, durableName, (message) => {
       receive(message).catch(() => later(message)); // the server did not answer: ask again
