@@ -131,7 +131,7 @@ test("a reload that changes only `where` holds from the next event on: for those
   await produce(p.broker, [placed(5, "open", { subject: "k" })]); // waits for its turn behind e4
   await eventually(() => p.pipeline.status()[0]?.inFlight === 2);
   await p.run({ note: under(paid) }, "v2");
-  await produce(p.broker, [placed(6), placed(7, "open")]);
+  await produce(p.broker, [placed(6, "paid", { subject: "k" }), placed(7, "open")]);
   const [letter] = await listLetters(p.broker);
   assert.equal(await replayLetter(p.broker, letter?.letter ?? 0), "given back");
   await eventually(async () => (await listLetters(p.broker)).length === 1);

@@ -165,7 +165,6 @@ export function startSession(parts: SessionParts): Session {
   function intoLane(job: EventJob): void {
     const handler = scope.handler();
     if (leavesOut(handler.declaration, job.event)) {
-      job.handler = handler;
       concludeFiltered(scope, job);
       return;
     }
