@@ -102,7 +102,7 @@ test("a person's first hour: dev, emit, tail, handlers, projections, dead letter
       "name kind file version state delivered handled duplicate filtered expired retrying dead lag";
     assert.deepEqual(Object.keys(rows[0]), keys.split(" "));
     const people = await cli("handlers");
-    assert.match(people.out, /^NAME +KIND +VERSION +STATE .*LAG\n/);
+    assert.match(people.out, /^NAME +KIND +VERSION +STATE .*DUPLICATE +FILTERED .*LAG\n/);
     assert.match(people.out, /^visits +projection /m);
   });
 
