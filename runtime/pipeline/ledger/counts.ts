@@ -1,5 +1,6 @@
 // A handler's cumulative counts: part of its ledger record, so exact and as durable as what they count. Pure.
-// C1 delivered = handled + duplicate + filtered + expired + retrying + dead: every event that left the stream has one place.
+// C1 delivered = handled + duplicate + filtered + expired + retrying + dead: every event that left the stream has one
+// place.
 
 export interface Counts {
   delivered: number;
