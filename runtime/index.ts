@@ -19,5 +19,6 @@ export {
   RetryAfter,
   type Start,
   type StateOf,
+  type WhereOf,
 } from "./authoring/index.ts";
 export type { AttributeValue, CloudEvent } from "./events/index.ts";

@@ -35,6 +35,6 @@ async function countsOf(broker: Broker) {
   const sum = (of: (row: (typeof rows)[number]) => number) => rows.reduce((n, r) => n + of(r), 0);
   return {
     handled: sum((row) => row.handled),
-    other: sum((row) => row.duplicate + row.dead + row.expired + row.retrying),
+    other: sum((row) => row.duplicate + row.filtered + row.dead + row.expired + row.retrying),
   };
 }

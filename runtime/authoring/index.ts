@@ -4,6 +4,8 @@ export { type Duration, parseDuration } from "./duration.ts";
 export { Permanent, RetryAfter } from "./errors.ts";
 export { type DataOf, type EventOf, type EventType, event } from "./event-type.ts";
 export { asDeclaration, type Declaration, type Handler } from "./handler.ts";
+export { leavesOut } from "./matcher.ts";
 export { type HandlerOptions, listOf, type OnDead, type Start } from "./options.ts";
 export { type AnyProjection, type Projection, projection, type StateOf } from "./projection.ts";
 export { on, type Reaction, type ReactionOptions } from "./reaction.ts";
+export type { WhereOf } from "./where.ts";

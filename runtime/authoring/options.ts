@@ -2,13 +2,21 @@
 import { nonsense } from "./declaration.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { type EventType, isEventType } from "./event-type.ts";
+import { compileWhere, type Matcher } from "./matcher.ts";
+import { type Alternatives, checkWhere, type Pattern, type Where } from "./where.ts";
 
 /** Where a handler that has never run begins. Later it goes on where it was. */
 export type Start = "first" | "now" | Date;
 
-export interface HandlerOptions {
+/** `Data` is the pattern of its events' data; options for events of any kind name none of its fields. */
+export interface HandlerOptions<Data = Alternatives> {
   /** Default: `"now"` for a reaction, `"first"` for a projection. */
   readonly start?: Start;
+  /**
+   * Which events of its types it takes, as in an event pattern of EventBridge: `{ data: { status: ["paid"] } }`. What is left
+   * out ends as `filtered`: not checked against the schema, not run, no effect. Default: all.
+   */
+  readonly where?: Where<Data>;
   /** Longest run of one attempt; then its signal is aborted and the event retried. Default 30 s. */
   readonly deadline?: Duration;
   /** Waits between attempts; one more attempt than delays, then dead. Default 1 s, 5 s, 30 s, 2 min, 10 min. */
@@ -32,13 +40,14 @@ export type OnDead = "continue" | "hold";
 const deadlineMsMax = 3_600_000;
 const delaysMax = 32;
 
-export function checkOptions(what: string, options: HandlerOptions): void {
-  const { start, deadline, retry, maxAge, keepExpired, ordered, onDead } = options;
+export function checkOptions(what: string, options: HandlerOptions<Pattern>): void {
+  const { start, where, deadline, retry, maxAge, keepExpired, ordered, onDead } = options;
   const legalStart =
     start instanceof Date ? !Number.isNaN(start.getTime()) : start === "first" || start === "now";
   if (start !== undefined && !legalStart) {
     throw nonsense(`${what}: start must be "first", "now" or a Date, got ${String(start)}`);
   }
+  if (where !== undefined) checkWhere(what, where);
   if (deadline !== undefined) {
     const ms = parseDuration(deadline);
     if (ms === undefined || ms <= 0 || ms > deadlineMsMax) {
@@ -68,6 +77,11 @@ export function checkOptions(what: string, options: HandlerOptions): void {
     throw nonsense(`${what}: onDead must be "continue" or "hold", got ${String(onDead)}`);
   }
   if (ordered !== true) throw nonsense(`${what}: onDead says what ordered: true does; add that`);
+}
+
+/** Asks an event whether the options' `where` takes it; undefined where all are taken. */
+export function matcherOf({ where }: HandlerOptions<Pattern>): Matcher | undefined {
+  return where === undefined ? undefined : compileWhere(where);
 }
 
 export function checkEventTypes(what: string, field: string, types: readonly unknown[]): void {

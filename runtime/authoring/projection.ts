@@ -2,7 +2,9 @@
 import type { Static, TSchema } from "typebox";
 import { declared, nonsense } from "./declaration.ts";
 import type { DataOf, EventOf, EventType } from "./event-type.ts";
-import { checkEventTypes, checkOptions, type HandlerOptions } from "./options.ts";
+import type { Matcher } from "./matcher.ts";
+import { checkEventTypes, checkOptions, type HandlerOptions, matcherOf } from "./options.ts";
+import type { Pattern } from "./where.ts";
 
 type Intersection<Union> = (Union extends unknown ? (value: Union) => void : never) extends (
   value: infer All,
@@ -13,7 +15,8 @@ type Intersection<Union> = (Union extends unknown ? (value: Union) => void : nev
 /** The state where no schema of it is given: what the events carry, put together. */
 export type Merged<From extends EventType> = Partial<Intersection<DataOf<From>>>;
 
-export interface ProjectionSpec<From extends EventType, State> extends HandlerOptions {
+export interface ProjectionSpec<From extends EventType, State, Data = Pattern>
+  extends HandlerOptions<Data> {
   readonly from: readonly From[];
   /** The entry that an event belongs to. Events of one entry are folded one after the other. */
   readonly key: (event: EventOf<From>) => string;
@@ -26,7 +29,9 @@ export interface Projection<From extends EventType = EventType, State = unknown>
   readonly kind: "projection";
   readonly name: string;
   readonly from: readonly From[];
-  readonly options: HandlerOptions;
+  readonly options: HandlerOptions<Pattern>;
+  /** The options' `where`; undefined where all events are taken. */
+  readonly matches: Matcher | undefined;
   /** Schema of the state, where one was given. */
   readonly state?: TSchema;
   // Methods, so that a projection of narrower events is still a Projection.
@@ -50,11 +55,11 @@ export type StateOf<P extends AnyProjection> = Exclude<ReturnType<P["apply"]>, n
  */
 export function projection<From extends EventType, Schema extends TSchema>(
   name: string,
-  spec: ProjectionSpec<From, Static<Schema>> & { readonly state: Schema },
+  spec: ProjectionSpec<From, Static<Schema>, Pattern<DataOf<From>>> & { readonly state: Schema },
 ): Projection<From, Static<Schema>>;
 export function projection<From extends EventType>(
   name: string,
-  spec: ProjectionSpec<From, Merged<From>>,
+  spec: ProjectionSpec<From, Merged<From>, Pattern<DataOf<From>>>,
 ): Projection<From, Merged<From>>;
 export function projection<From extends EventType, State>(
   name: string,
@@ -76,5 +81,6 @@ export function projection<From extends EventType, State>(
     throw nonsense(`${what}: apply must be a function of state and event`);
   checkOptions(what, options);
   const schema = state === undefined ? {} : { state };
-  return declared({ kind: "projection", name, from, options, key, apply, ...schema });
+  const matches = matcherOf(options);
+  return declared({ kind: "projection", name, from, options, matches, key, apply, ...schema });
 }

@@ -1,10 +1,19 @@
 // `on`: the declaration of a reaction, whose effects go to the home stream.
 import type { Context } from "./context.ts";
 import { declared, nonsense } from "./declaration.ts";
-import type { EventOf, EventType } from "./event-type.ts";
-import { checkEventTypes, checkOptions, type HandlerOptions, listOf } from "./options.ts";
+import type { DataOf, EventOf, EventType } from "./event-type.ts";
+import type { Matcher } from "./matcher.ts";
+import {
+  checkEventTypes,
+  checkOptions,
+  type HandlerOptions,
+  listOf,
+  matcherOf,
+} from "./options.ts";
+import type { Pattern } from "./where.ts";
 
-export interface ReactionOptions<Emits extends EventType = EventType> extends HandlerOptions {
+export interface ReactionOptions<Emits extends EventType = EventType, Data = Pattern>
+  extends HandlerOptions<Data> {
   /** The event types it may emit. What is not listed is refused. */
   readonly emits?: readonly Emits[];
 }
@@ -14,7 +23,9 @@ export interface Reaction<From extends EventType = EventType, Emits extends Even
   readonly kind: "reaction";
   readonly from: readonly From[];
   readonly emits: readonly Emits[];
-  readonly options: HandlerOptions;
+  readonly options: HandlerOptions<Pattern>;
+  /** The options' `where`; undefined where all events are taken. */
+  readonly matches: Matcher | undefined;
   // A method, so that a reaction to a narrower event is still a Reaction.
   run(event: EventOf<From>, context: Context<Emits>): unknown;
 }
@@ -34,7 +45,7 @@ export function on<From extends EventType>(
 ): Reaction<From, never>;
 export function on<From extends EventType, Emits extends EventType = never>(
   from: From | readonly From[],
-  options: ReactionOptions<Emits>,
+  options: ReactionOptions<Emits, Pattern<DataOf<From>>>,
   run: Run<From, Emits>,
 ): Reaction<From, Emits>;
 export function on<From extends EventType, Emits extends EventType>(
@@ -53,5 +64,6 @@ export function on<From extends EventType, Emits extends EventType>(
   if (!Array.isArray(emits)) throw nonsense(`${what}: emits must be a list of event types`);
   if (emits.length > 0) checkEventTypes(what, "emits", emits);
   checkOptions(what, handlerOptions);
-  return declared({ kind: "reaction", from: types, emits, options: handlerOptions, run });
+  const matches = matcherOf(handlerOptions);
+  return declared({ kind: "reaction", from: types, emits, options: handlerOptions, matches, run });
 }

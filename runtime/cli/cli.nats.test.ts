@@ -99,10 +99,10 @@ test("a person's first hour: dev, emit, tail, handlers, projections, dead letter
       (rows) => rows.length === 2 && rows.every((row: { handled: number }) => row.handled === 1),
     );
     const keys =
-      "name kind file version state delivered handled duplicate expired retrying dead lag";
+      "name kind file version state delivered handled duplicate filtered expired retrying dead lag";
     assert.deepEqual(Object.keys(rows[0]), keys.split(" "));
     const people = await cli("handlers");
-    assert.match(people.out, /^NAME +KIND +VERSION +STATE .*LAG\n/);
+    assert.match(people.out, /^NAME +KIND +VERSION +STATE .*DUPLICATE +FILTERED .*LAG\n/);
     assert.match(people.out, /^visits +projection /m);
   });
 

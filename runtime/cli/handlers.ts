@@ -39,6 +39,7 @@ const fields = [
   "delivered",
   "handled",
   "duplicate",
+  "filtered",
   "expired",
   "retrying",
   "dead",

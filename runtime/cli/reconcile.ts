@@ -58,6 +58,7 @@ const columns = [
   "delivered",
   "handled",
   "duplicate",
+  "filtered",
   "expired",
   "retrying",
   "dead",

@@ -142,6 +142,7 @@ test("metrics count outcomes, retries, batches and show gauges that are read whe
   metrics.report(handled);
   metrics.report(handled);
   metrics.report(dead);
+  metrics.report({ ...handled, outcome: "filtered" });
   metrics.report({
     kind: "retry",
     ...who,
@@ -157,9 +158,10 @@ test("metrics count outcomes, retries, batches and show gauges that are read whe
   const label = `handler="${who.handler}"`;
   assert.equal(value(`eddy_events_total{${label},outcome="handled"`)?.split(" ")[1], "2");
   assert.equal(value(`eddy_events_total{${label},outcome="dead"`)?.split(" ")[1], "1");
+  assert.equal(value(`eddy_events_total{${label},outcome="filtered"`)?.split(" ")[1], "1");
   assert.equal(value(`eddy_events_total{${label},outcome="expired"`)?.split(" ")[1], "0");
-  assert.equal(value(`eddy_handle_seconds_count{${label}}`)?.split(" ")[1], "3");
-  assert.equal(value(`eddy_handle_seconds_bucket{le="+Inf",${label}}`)?.split(" ")[1], "3");
+  assert.equal(value(`eddy_handle_seconds_count{${label}}`)?.split(" ")[1], "4");
+  assert.equal(value(`eddy_handle_seconds_bucket{le="+Inf",${label}}`)?.split(" ")[1], "4");
   assert.equal(value(`eddy_retries_total{${label}`)?.split(" ")[1], "1");
   assert.equal(value(`eddy_lag_events{${label}`)?.split(" ")[1], "5");
   assert.equal(value("eddy_identities ")?.split(" ")[1], "99");

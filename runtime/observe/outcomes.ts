@@ -6,7 +6,7 @@ import type { Fact } from "../pipeline/index.ts";
 
 type Outcome = Extract<Fact, { kind: "outcome" }>;
 
-const outcomes = ["handled", "duplicate", "expired", "dead"] as const;
+const outcomes = ["handled", "duplicate", "filtered", "expired", "dead"] as const;
 
 /** Of one handler. */
 interface Tally {
@@ -21,7 +21,7 @@ export function countOutcomes(registry: Registry, bounds: readonly number[]) {
   const tallies = new Map<string, Tally>();
   const events = new Counter({
     name: "eddy_events_total",
-    help: "Events that have their outcome (handled, duplicate, expired, dead), by handler",
+    help: "Events that have their outcome (handled, duplicate, filtered, expired, dead), by handler",
     labelNames: ["handler", "outcome"],
     registers: [registry],
     collect() {
@@ -48,7 +48,7 @@ export function countOutcomes(registry: Registry, bounds: readonly number[]) {
   return ({ handler, outcome, ms }: Outcome): void => {
     let tally = tallies.get(handler);
     if (tally === undefined) {
-      const counts = { handled: 0, duplicate: 0, expired: 0, dead: 0 };
+      const counts = { handled: 0, duplicate: 0, filtered: 0, expired: 0, dead: 0 };
       tally = { counts, buckets: new Float64Array(bounds.length + 1), seconds: 0 };
       tallies.set(handler, tally);
     }

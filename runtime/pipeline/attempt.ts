@@ -1,8 +1,8 @@
 // One event in its lane: handler, conclusion. The only place where user code runs, or is asked to run elsewhere.
-import type { Handler } from "../authoring/index.ts";
+import { type Handler, leavesOut } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import type { CloudEvent } from "../events/index.ts";
-import { concludeExpired, concludeFailed, concludeHandled } from "./conclude.ts";
+import { concludeExpired, concludeFailed, concludeFiltered, concludeHandled } from "./conclude.ts";
 import { checkEffectSize, effectOf } from "./effect.ts";
 import { expiryOf } from "./expiry.ts";
 import { type Folded, foldEvent } from "./fold.ts";
@@ -26,8 +26,15 @@ export function createAttempts(scope: Scope, leave: (job: EventJob) => void): At
       remote = remoteOf(current);
       terms = termsOf(scope, current);
     }
-    job.handler = current;
     const { declaration } = current;
+    if (job.handler !== current) {
+      job.handler = current; // swapped while the event waited for its turn: it meets the new `where` too
+      if (leavesOut(declaration, job.event)) {
+        concludeFiltered(scope, job);
+        leave(job);
+        return;
+      }
+    }
     if (terms.maxAgeMs !== undefined || job.event.extensions.expirytime !== undefined) {
       if (job.anyAge === undefined && expire(scope, job, leave, terms.maxAgeMs)) return;
     }

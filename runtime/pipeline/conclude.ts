@@ -24,6 +24,11 @@ export function concludeDuplicate(scope: Scope, job: Job, firstSeq: number): voi
   submit(scope, job, { kind: "duplicate", firstSeq }, []);
 }
 
+/** An event that its handler's `where` leaves out: nothing runs, and nobody asks for its contract. */
+export function concludeFiltered(scope: Scope, job: Job): void {
+  submit(scope, job, { kind: "filtered" }, []);
+}
+
 /** A failed attempt: the next one is stored, or the event is dead. */
 export async function concludeFailed(scope: Scope, job: Job, thrown: unknown): Promise<void> {
   const cause = asCause(thrown);
@@ -168,7 +173,7 @@ class Conclusion implements Unit {
   }
 }
 
-// An event that is handled or a duplicate at first sight needs no standing: its position says it all.
+// An event that is handled, filtered or a duplicate at first sight needs no standing: its position says it all.
 function standingOf(scope: Scope, job: Job, verdict: Verdict): BatchMessage | undefined {
   const { place } = scope.ledger;
   const { position } = job;
@@ -227,7 +232,7 @@ function reportVerdict(scope: Scope, job: Job, verdict: Verdict, nowMs: number):
   const effects = verdict.kind === "handled" ? verdict.effects : 0;
   const fact = { handler, version, event, position, attempt, effects, ms };
   const { kind } = verdict;
-  if (kind === "handled" || kind === "duplicate")
+  if (kind === "handled" || kind === "duplicate" || kind === "filtered")
     report({ kind: "outcome", outcome: kind, ...fact });
   else {
     const why = describeThrown(verdict.cause).message;

@@ -18,6 +18,7 @@ export type LetterReason = DeadReason | "expired";
 export type Outcome =
   | { readonly kind: "handled"; readonly effects: number }
   | { readonly kind: "duplicate"; readonly firstSeq: number }
+  | { readonly kind: "filtered" }
   | {
       readonly kind: "expired";
       readonly policy: ExpiryPolicy;

@@ -2,11 +2,12 @@
 // S1 Deliveries come with consumer sequences 1, 2, 3 …: on a gap somebody else pulled, and the session ends.
 // S2 An event meets the identity index before its lane, in stream order. S3 A session that is over settles nothing.
 // S4 Whatever a message or a declaration holds, nothing is thrown into the client's callback.
-import { parseDuration } from "../authoring/index.ts";
+// S5 What the handler's `where` leaves out is deduped, and then comes to no lane and is not held to its contract.
+import { leavesOut, parseDuration } from "../authoring/index.ts";
 import type { ConsumerInfo, Delivery } from "../broker/index.ts";
 import { decodeStored, type EddyError, inputError, nameOf } from "../events/index.ts";
 import { createAttempts } from "./attempt.ts";
-import { concludeDead, concludeDuplicate, concludeFailed } from "./conclude.ts";
+import { concludeDead, concludeDuplicate, concludeFailed, concludeFiltered } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
 import { contractError, faultError, wantedSubjects } from "./contract.ts";
 import { FirstJob } from "./first-job.ts";
@@ -162,13 +163,16 @@ export function startSession(parts: SessionParts): Session {
   }
 
   function intoLane(job: EventJob): void {
+    const handler = scope.handler();
+    if (leavesOut(handler.declaration, job.event)) {
+      concludeFiltered(scope, job);
+      return;
+    }
     if (scope.held !== undefined) {
       scope.held.enter(job);
       return;
     }
-    const { event } = job;
-    const handler = scope.handler();
-    const broken = contractError(handler, event);
+    const broken = contractError(handler, job.event);
     if (broken !== undefined) {
       dead(job, "schema", broken);
       return;

@@ -50,7 +50,7 @@ export interface Harness {
   readonly logs: readonly LoggedLine[];
 }
 
-/** What an attempt came to, and of what: handled, duplicate, expired, retry or dead. */
+/** What an attempt came to, and of what: handled, duplicate, filtered, expired, retry or dead. */
 export type Observed = Verdict & {
   readonly handler: string;
   readonly event: CloudEvent;

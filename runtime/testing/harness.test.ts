@@ -222,6 +222,38 @@ test("a dead letter lets the key of an ordered handler go on, or holds it where 
   }
 });
 
+test("what `where` leaves out is filtered: not run, not folded, not checked, and it waits for no key; a repeat is a duplicate", async () => {
+  const forge = event("com.acme.visitor.arrived", Type.Object({ name: Type.Integer() }));
+  const where = {
+    tenant: [{ exists: false as const }],
+    data: { name: [{ "anything-but": "Bob" }] },
+  };
+  const once = on(Arrived, { emits: [Greeted], ordered: true, where }, (e, ctx) => {
+    if (ctx.attempt === 1) throw new Error("not yet");
+    ctx.emit(Greeted, e.data);
+  });
+  const guests = projection("guests", {
+    from: [Arrived, Left],
+    where: { data: { name: [{ prefix: "A" }] } },
+    key: (e) => e.data.name,
+    apply: (_, e) => e.data,
+  });
+  const t = harness({ once, guests });
+  const front = { key: "front" };
+  for (const name of ["Ada", "Bob"]) await t.publish(Arrived, { name }, { ...front, id: name });
+  await t.publish(Arrived, { name: "Bob" }, { ...front, id: "Bob" });
+  await t.publish(forge, { name: 7 });
+  assert.deepEqual(kinds(t), [
+    ...["guests handled", "once retry"],
+    ...["guests filtered", "once filtered"],
+    ...["guests duplicate", "once duplicate"],
+    ...["guests filtered", "once dead"], // 7 is anything but Bob, and breaks the schema
+  ]);
+  await t.settle();
+  assert.deepEqual(kinds(t).slice(8), ["once handled"]);
+  assert.deepEqual([...t.entries(guests).keys()], ["Ada"]);
+});
+
 test("onDead without ordered, and what is neither, cannot be declared", () => {
   for (const options of [{ onDead: "hold" }, { ordered: false, onDead: "hold" }]) {
     assert.throws(() => on(Arrived, options as never, () => {}), /ordered: true/);

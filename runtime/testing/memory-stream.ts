@@ -2,7 +2,14 @@
 // M1 An event is handled to the end before the next one: an order that the runtime keeps for each key only.
 // M2 An ordered handler's event that waits for a retry holds its key: the later ones of it wait for `settle` too.
 // M3 What an attempt emits is stored when it has returned, all of it or nothing.
-import type { AnyProjection, EventOf, EventType, Handler, StateOf } from "../authoring/index.ts";
+import {
+  type AnyProjection,
+  type EventOf,
+  type EventType,
+  type Handler,
+  leavesOut,
+  type StateOf,
+} from "../authoring/index.ts";
 import { type CloudEvent, EddyError } from "../events/index.ts";
 import type { Surroundings } from "../pipeline/handle.ts";
 import type { Entries } from "../pipeline/index.ts";
@@ -138,7 +145,8 @@ export class MemoryStream implements Harness {
 
   /** One attempt, and what was parked behind the event where its key goes on. */
   async #attempt(handler: Handler, stored: Stored, attempt: number) {
-    const lane = stored.firstSeq === 0 ? this.#lanes.of(handler, stored.event) : undefined;
+    const isTaken = stored.firstSeq === 0 && !leavesOut(handler.declaration, stored.event);
+    const lane = isTaken ? this.#lanes.of(handler, stored.event) : undefined;
     if (attempt === 1 && lane?.park(stored)) return;
     const verdict = await this.#conclude(handler, stored, attempt);
     if (lane === undefined) return;
@@ -162,6 +170,7 @@ export class MemoryStream implements Harness {
   }
 
   async #run(job: Job, { storedMs }: Stored): Promise<Verdict> {
+    if (leavesOut(job.handler.declaration, job.event)) return { kind: "filtered" };
     const broken = contractError(job);
     if (broken !== undefined) return { kind: "dead", reason: "schema", cause: broken };
     const expired = expiredVerdict(job, storedMs, this.#nowMs);

@@ -11,6 +11,7 @@ const row = {
   delivered: 2,
   handled: 2,
   duplicate: 0,
+  filtered: 0,
   expired: 0,
   retrying: 0,
   dead: 0,

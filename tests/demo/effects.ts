@@ -65,8 +65,8 @@ async function settled(broker: Broker) {
 }
 
 function inFlight(row: HandlerRow): number {
-  const { delivered, handled, duplicate, expired, retrying, dead } = row;
-  return delivered - handled - duplicate - expired - retrying - dead;
+  const { delivered, handled, duplicate, filtered, expired, retrying, dead } = row;
+  return delivered - handled - duplicate - filtered - expired - retrying - dead;
 }
 
 async function countEvents(broker: Broker): Promise<number> {

@@ -50,7 +50,7 @@ const words = new Set(["handler", "kind", "projection"]);
 /** The fields of `eddy handlers --json`, in its order. */
 function handlerRow(row: Effects["handlers"][number]) {
   const { name, kind, file, version, state } = row;
-  const { delivered, handled, duplicate, expired, retrying, dead, lag } = row;
-  const counts = { delivered, handled, duplicate, expired, retrying, dead, lag };
+  const { delivered, handled, duplicate, filtered, expired, retrying, dead, lag } = row;
+  const counts = { delivered, handled, duplicate, filtered, expired, retrying, dead, lag };
   return { name, kind, file, version, state, ...counts };
 }

@@ -29,7 +29,15 @@ function soundEvidence(): Evidence {
   const delivered = log.filter(({ kind }) => kind === "placed").length;
   const counts = names.map((name) => {
     const ends = endsOf(name, plan.byId.values());
-    return { name, delivered, duplicate: delivered - plan.size, expired: 0, retrying: 0, ...ends };
+    return {
+      name,
+      delivered,
+      duplicate: delivered - plan.size,
+      filtered: 0,
+      expired: 0,
+      retrying: 0,
+      ...ends,
+    };
   });
   const expected = new Set(plan.byId.keys());
   const none = { lettersBefore: new Set<string>(), lettersFrom: 0, metBefore: [], findings: [] };

@@ -19,6 +19,7 @@ export interface Counts {
   readonly delivered: number;
   readonly handled: number;
   readonly duplicate: number;
+  readonly filtered: number;
   readonly expired: number;
   readonly retrying: number;
   readonly dead: number;
@@ -209,6 +210,7 @@ function judgeCounts(
     delivered: placed.length + met.length,
     handled: ends.handled + before,
     duplicate: placed.length - events.length + met.length - before,
+    filtered: 0,
     expired: 0,
     retrying: 0,
     dead: ends.dead,
@@ -217,7 +219,7 @@ function judgeCounts(
     .filter(([field, value]) => Reflect.get(row, field) !== value)
     .map(([field, value]) => `${field} is ${Reflect.get(row, field)} instead of ${value}`);
   tally.add("miscounted", wrong, `${name}:`);
-  const sum = row.handled + row.duplicate + row.expired + row.retrying + row.dead;
+  const sum = row.handled + row.duplicate + row.filtered + row.expired + row.retrying + row.dead;
   if (sum !== row.delivered)
     tally.add("miscounted", [`${sum} of ${row.delivered}`], `${name} sums`);
 }

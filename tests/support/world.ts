@@ -19,6 +19,7 @@ export interface Row {
   readonly delivered: number;
   readonly handled: number;
   readonly duplicate: number;
+  readonly filtered: number;
   readonly expired: number;
   readonly retrying: number;
   readonly dead: number;
@@ -114,9 +115,9 @@ async function settled(nats: TestNats, nc: NatsConnection): Promise<ReadonlyMap<
 }
 
 function assertSettled(row: Row): true {
-  const { delivered, handled, duplicate, expired, retrying, dead } = row;
+  const { delivered, handled, duplicate, filtered, expired, retrying, dead } = row;
   assert.equal(row.lag + retrying, 0, `something is in flight: ${JSON.stringify(row)}`);
-  const sum = handled + duplicate + expired + retrying + dead;
+  const sum = handled + duplicate + filtered + expired + retrying + dead;
   assert.equal(delivered, sum, `the counts do not reconcile: ${JSON.stringify(row)}`);
   return true;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../../../tests/support/eventually.ts";
-import { Permanent, RetryAfter } from "../../authoring/index.ts";
+import { leavesOut, Permanent, RetryAfter } from "../../authoring/index.ts";
 import { EddyError } from "../../events/index.ts";
 import type { RemoteHandler } from "../../pipeline/index.ts";
 import { mapStack } from "../stack.ts";
@@ -31,6 +31,26 @@ async function runAll(
     return one.reason instanceof EddyError ? one.reason.code : one.reason.message;
   });
 }
+
+test("`where` of an isolated handler is asked on this side, and its data comes over whole", async () => {
+  await using m = await isolatedModule(`
+const where = { tenant: [null, { exists: false }], data: { n: [{ numeric: [">", 1] }] } };
+export const view = projection("view", { from: [A], where, key: (e) => e.id, apply: () => ({}) });
+export const react = on(A, { where }, () => {});
+export const all = on(A, () => {});`);
+  const asked = async (name: string, n: number) => {
+    const { declaration } = await m.find(name);
+    return leavesOut(declaration, m.call({ n }).job.event);
+  };
+  for (const name of ["view", "react"]) {
+    assert.deepEqual([await asked(name, 1), await asked(name, 2)], [true, false], name);
+  }
+  assert.equal(await asked("all", 1), false);
+  await m.write(
+    "export const react = on(A, { where: { data: { n: [{ above: 1 }] } } }, () => {});",
+  );
+  await assert.rejects(m.load(), /where\.data\.n\[0\] must have one operator of prefix/);
+});
 
 test("an isolated handler has its event, entries, log, signal and effects as any other", async () => {
   await using m = await isolatedModule(`

@@ -47,7 +47,7 @@ export type Ended =
 /** What becomes of the key: held, gone on, or as it was. */
 export type Change = Held | { readonly kind: "goes on" } | { readonly kind: "as it was" };
 
-export function policyOf({ ordered, onDead }: HandlerOptions): Policy {
+export function policyOf({ ordered, onDead }: Pick<HandlerOptions, "ordered" | "onDead">): Policy {
   return ordered === true ? (onDead ?? "continue") : "unordered";
 }
 

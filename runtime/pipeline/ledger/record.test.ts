@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { pack } from "msgpackr";
+import { noCounts } from "./counts.ts";
 import { decodeRecord, encodeRecord, type LedgerRecord } from "./record.ts";
 
 const plain = { noNullPrototype: true } as const;
@@ -16,6 +17,7 @@ const records: fc.Arbitrary<LedgerRecord> = fc.record(
         delivered: whole,
         handled: whole,
         duplicate: whole,
+        filtered: whole,
         expired: whole,
         retrying: whole,
         dead: whole,
@@ -61,7 +63,15 @@ test("a usual record takes tens of bytes", () => {
     epoch: 12,
     instance: "01JDC7Q8Z5W1V6T0K3M9N2P4R7",
     commit: 48_211,
-    counts: { delivered: 1e6, handled: 1e6, duplicate: 12, expired: 0, retrying: 3, dead: 1 },
+    counts: {
+      delivered: 1e6,
+      handled: 7e5,
+      duplicate: 12,
+      filtered: 3e5,
+      expired: 0,
+      retrying: 3,
+      dead: 1,
+    },
     inputs: [
       {
         stream: "EVENTS",
@@ -74,10 +84,11 @@ test("a usual record takes tens of bytes", () => {
   assert.ok(encodeRecord(record).byteLength < 100);
 });
 
-test("R1: a record of the version before, which knew neither stops nor trials, reads as one without", () => {
+test("R1: a record of the version before, which knew neither stops nor trials nor what is filtered, reads as one without", () => {
   const old = [1, 4, "A", 7, [3, 2, 1, 0, 0, 0], [["EVENTS", 9, 100, [2, 0]]]];
-  const { clean, trial, inputs } = decodeRecord(pack(old));
+  const { clean, trial, counts, inputs } = decodeRecord(pack(old));
   assert.deepEqual({ clean, trial }, { clean: undefined, trial: undefined });
+  assert.deepEqual(counts, { ...noCounts(), delivered: 3, handled: 2, duplicate: 1 });
   assert.deepEqual(inputs, [{ stream: "EVENTS", createdMs: 9, floor: 100, above: [102, 102] }]);
 });
 

@@ -63,7 +63,7 @@ export function encodeRecord(record: LedgerRecord): Uint8Array {
     record.epoch,
     record.instance,
     record.commit,
-    [c.delivered, c.handled, c.duplicate, c.expired, c.retrying, c.dead],
+    [c.delivered, c.handled, c.duplicate, c.expired, c.retrying, c.dead, c.filtered],
     record.inputs.map((i) => [i.stream, i.createdMs, i.floor, deltas(i.floor, i.above)]),
     ...more(record),
   ]);
@@ -75,12 +75,12 @@ export function decodeRecord(bytes: Uint8Array): LedgerRecord {
     const [version, epoch, instance, commit, c, inputs, added] = unpackr.unpack(bytes) as Wire;
     if (version !== format && version !== formatAhead)
       throw new RangeError(`format ${String(version)}`);
-    const [delivered, handled, duplicate, expired, retrying, dead] = c;
+    const [delivered, handled, duplicate, expired, retrying, dead, filtered = 0] = c;
     return {
       epoch,
       instance,
       commit,
-      counts: { delivered, handled, duplicate, expired, retrying, dead },
+      counts: { delivered, handled, duplicate, filtered, expired, retrying, dead },
       inputs: inputs.map(([stream, createdMs, floor, above]) => ({
         stream,
         createdMs,
@@ -107,7 +107,8 @@ type Wire = [
   epoch: number,
   instance: string,
   commit: number,
-  counts: [number, number, number, number, number, number],
+  /** The last one is newer than some records. */
+  counts: [number, number, number, number, number, number, number?],
   inputs: [stream: string, createdMs: number, floor: number, above: number[]][],
   /** What few records have. A runtime that does not know it yet reads the others all the same. */
   added?: { clean?: true; trial?: WireTrial; ahead?: WireAhead },

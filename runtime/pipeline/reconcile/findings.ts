@@ -112,8 +112,8 @@ function counts({ stood, standings }: Account, tallied: Tallied, beside: Beside)
   const differ = (text: string) => void found.push({ kind: "counts", text });
   const { last, excess, falseDuplicates } = tallied;
   if (last === undefined) return found;
-  const { delivered, handled, duplicate, expired, retrying, dead } = last.counts;
-  const sum = handled + duplicate + expired + retrying + dead;
+  const { delivered, handled, duplicate, filtered, expired, retrying, dead } = last.counts;
+  const sum = handled + duplicate + filtered + expired + retrying + dead;
   if (delivered !== sum) differ(`delivered is ${delivered}, the outcomes are ${sum}`);
   if (falseDuplicates > 0 && beside.whole)
     differ(`${falseDuplicates} events were taken for duplicates, but repeat none in the stream`);
