@@ -6,6 +6,7 @@ export {
   type Duration,
   type EmitOptions,
   type EventOf,
+  type EventOptions,
   type EventType,
   event,
   type GetOptions,

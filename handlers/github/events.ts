@@ -115,6 +115,7 @@ export const repositoryEvents = (
   ] as const
 ).map((action) => event(`com.github.${action}`, RepositoryPayload));
 
+/** Thin: whoever looks at the issue sees it at GitHub as it is by then. */
 export const TriageRequested = event(
   "com.acme.triage.requested",
   Type.Object({
@@ -123,4 +124,5 @@ export const TriageRequested = event(
     title: Type.String(),
     url: Type.String(),
   }),
+  { carries: "reference" },
 );

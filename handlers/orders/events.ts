@@ -1,5 +1,5 @@
-// The events of the order saga. Each carries the whole order, so that no handler has to look one up
-// (event-carried state transfer).
+// The events of the order saga. What happens to an order is a fact and carries the whole order, so that no handler has to
+// look one up. What is known of a customer is state: the last event replaces those before.
 import { event, Type } from "eddyline";
 
 const order = {
@@ -28,4 +28,5 @@ export const CustomerRegistered = event(
     name: Type.String(),
     creditLimitCents: Type.Integer({ minimum: 0 }),
   }),
+  { carries: "state", key: "customerId", deletion: "never" },
 );

@@ -7,7 +7,7 @@ import type { AnyProjection, StateOf } from "./projection.ts";
 export interface EmitOptions {
   /** CloudEvents `subject`. Default: that of the event being handled. */
   readonly subject?: string;
-  /** Ordering key (extension `partitionkey`). Default: that of the event being handled. */
+  /** Ordering key (extension `partitionkey`). Default: a state event's own key, else that of the event being handled. */
   readonly key?: string;
   /** `datacontenttype`. Default `application/json`; `application/msgpack` is smaller. */
   readonly datacontenttype?: string;

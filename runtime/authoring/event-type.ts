@@ -1,6 +1,7 @@
-// The declaration of an event type: its name and its schema. Pure data; types flow from it to handlers.
+// The declaration of an event type: its name, its schema and what it carries. Pure data; types flow from it to handlers.
 import type { Static, TSchema } from "typebox";
 import { bounds, type CloudEvent } from "../events/index.ts";
+import { checkEventOptions, type EventOptions } from "./carries.ts";
 import { declared, nonsense } from "./declaration.ts";
 
 /** A declared event type. `Type` is the CloudEvents `type`, `Schema` describes `data`. */
@@ -8,6 +9,8 @@ export interface EventType<Type extends string = string, Schema extends TSchema 
   readonly kind: "event";
   readonly type: Type;
   readonly schema: Schema;
+  /** What its data is; without `carries` a fact. */
+  readonly options: EventOptions;
 }
 
 /** The data of an event type. */
@@ -18,12 +21,18 @@ export type EventOf<E extends EventType> =
   E extends EventType<infer T, infer S> ? CloudEvent<Static<S>, T> : never;
 
 /**
- * Declares an event type: a fact in the past tense, with the schema of its data.
- * @throws EddyError `EDDY_DECLARATION` where the type is no legal CloudEvents type.
+ * Declares an event type: what has happened, in the past tense, with the schema of its data and what that carries.
+ * @throws EddyError `EDDY_DECLARATION` where the type is no legal CloudEvents type, or the options cannot mean anything.
  */
 export function event<const Type extends string, Schema extends TSchema>(
   type: Type,
   schema: Schema,
+  options?: EventOptions<Static<Schema>>,
+): EventType<Type, Schema>;
+export function event<Type extends string, Schema extends TSchema>(
+  type: Type,
+  schema: Schema,
+  options: EventOptions = {},
 ): EventType<Type, Schema> {
   if (typeof type !== "string" || type === "" || type.length > bounds.typeCharsMax) {
     throw nonsense(
@@ -38,7 +47,8 @@ export function event<const Type extends string, Schema extends TSchema>(
       `event("${type}"): the second argument is the schema of data, such as Type.Object({ … })`,
     );
   }
-  return declared({ kind: "event", type, schema });
+  checkEventOptions(`event("${type}")`, schema, options);
+  return declared({ kind: "event", type, schema, options });
 }
 
 export function isEventType(value: unknown): value is EventType {

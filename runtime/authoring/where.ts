@@ -50,7 +50,7 @@ export interface Where<Data = Pattern> {
   readonly datacontenttype?: Alternatives;
   readonly dataschema?: Alternatives;
   readonly data?: Data;
-  readonly [extension: string]: Alternatives | Data;
+  readonly [extension: string]: Alternatives | Data | undefined; // also for whoever compiles less strictly
 }
 
 /** The `where` of handlers of an event type. */

@@ -1,8 +1,10 @@
 // `eddy check`: the configuration and the handlers, without a server. Says where and why, and ends in a code for CI.
+import { resolve } from "node:path";
 import { Command } from "commander";
 import type { Handler } from "../authoring/index.ts";
+import { type Mixture, mixturesIn } from "../contracts/index.ts";
 import { type Config, ConfigError, configWarnings, loadConfig } from "../host/index.ts";
-import { loadModules, type ModuleFailure } from "../modules/index.ts";
+import { loadModules, type ModuleFailure, showPath } from "../modules/index.ts";
 import { counted, printable, printableLines } from "../observe/index.ts";
 import type { ExitCode } from "./exits.ts";
 import {
@@ -16,6 +18,8 @@ import { print, printJson } from "./output.ts";
 
 interface Finding {
   readonly severity: "error" | "warning";
+  /** As in docs/errors.md; null for what has none. */
+  readonly code: string | null;
   readonly file: string | null;
   readonly line: number | null;
   readonly message: string;
@@ -45,8 +49,8 @@ async function check({ config: file, json }: ConfigOption & JsonOption): Promise
       handlers: handlers.map(({ name, file, version, declaration }) => {
         return { name, kind: declaration.kind, file, version };
       }),
-      findings: findings.map(({ severity, file, line, message }) => {
-        return { severity, file, line, message };
+      findings: findings.map(({ severity, code, file, line, message }) => {
+        return { severity, code, file, line, message };
       }),
     });
     return;
@@ -67,21 +71,24 @@ async function findingsOf(file: string | undefined): Promise<Checked> {
     if (!(error instanceof ConfigError)) throw error;
     const findings = error.problems.map(({ file, line, variable, message }): Finding => {
       const text = variable === undefined ? message : `${variable}: ${message}`;
-      return { severity: "error", file: file ?? null, line: line ?? null, message: text };
+      const place = { file: file ?? null, line: line ?? null };
+      return { severity: "error", code: error.code, ...place, message: text };
     });
     return { handlers: [], findings: [...findings, ...warnings], exitCode: 2 };
   }
   const { handlers, failures } = await loadModules(config.handlers);
-  const findings = [...failures.map(failed), ...warnings];
+  const mixtures = mixturesIn(handlers).map((mixture) => mixed(config.handlers, mixture));
+  const findings = [...failures.map(failed), ...mixtures, ...warnings];
   if (handlers.length === 0 && failures.length === 0) {
     findings.push(warning(`there is no handler in ${config.handlers}`));
   }
   return { handlers, findings, exitCode: failures.length > 0 ? 1 : 0 };
 }
 
-function failed({ file, line, message, column, frame }: ModuleFailure): Finding {
+function failed({ code, file, line, message, column, frame }: ModuleFailure): Finding {
   return {
     severity: "error",
+    code,
     file,
     line: line ?? null,
     message,
@@ -90,14 +97,19 @@ function failed({ file, line, message, column, frame }: ModuleFailure): Finding 
   };
 }
 
-function warning(message: string): Finding {
-  return { severity: "warning", file: null, line: null, message };
+function mixed(folder: string, { code, file, message }: Mixture): Finding {
+  return { severity: "warning", code, file: showPath(resolve(folder, file)), line: null, message };
 }
 
-function readable({ severity, file, line, column, message, frame }: Finding): string {
+function warning(message: string): Finding {
+  return { severity: "warning", code: null, file: null, line: null, message };
+}
+
+function readable({ severity, code, file, line, column, message, frame }: Finding): string {
   const place = [file, line, column]
     .filter((part) => part !== null && part !== undefined)
     .join(":");
-  const head = printable(`${place === "" ? "" : `${place}  `}${severity}: ${message}`);
+  const text = code === null ? message : `${code}  ${message}`;
+  const head = printable(`${place === "" ? "" : `${place}  `}${severity}: ${text}`);
   return frame === undefined ? head : `${head}\n${printableLines(frame)}\n`;
 }

@@ -151,14 +151,58 @@ test("check names file, line and reason of a broken handler, for people and for 
   );
   const { code, out } = await cli("check", { EDDY_HANDLERS: "broken" });
   assert.equal(code, 1);
-  assert.match(out, /^broken\/credit\.ts:3:\d+ {2}error: /);
+  assert.match(out, /^broken\/credit\.ts:3:\d+ {2}error: EDDY_HANDLER_COMPILE {2}\S/);
   assert.match(out, /3 │ export const a = on\(;/);
   const json = await cli("check --json", { EDDY_HANDLERS: "broken" });
   assert.equal(json.code, 1);
   const { ok, handlers, findings } = JSON.parse(json.out);
   assert.deepEqual([ok, handlers], [false, []]);
-  assert.deepEqual(Object.keys(findings[0]), ["severity", "file", "line", "message"]);
-  assert.deepEqual([findings[0].file, findings[0].line], ["broken/credit.ts", 3]);
+  assert.deepEqual(Object.keys(findings[0]), ["severity", "code", "file", "line", "message"]);
+  assert.deepEqual(
+    [findings[0].code, findings[0].file, findings[0].line],
+    ["EDDY_HANDLER_COMPILE", "broken/credit.ts", 3],
+  );
+});
+
+test("check warns of what events mix up, with code, file and page, and ends in 0", async () => {
+  mkdirSync(join(folder, "mixed/scans"), { recursive: true });
+  writeFileSync(
+    join(folder, "mixed/scans/events.ts"),
+    `import { event, Type } from "eddyline";
+const Scan = Type.Object({ scanId: Type.String(), href: Type.String(), findings: Type.Array(Type.String()) });
+export const Uploaded = event("com.acme.scan.uploaded", Scan, { carries: "reference" });
+export const Changed = event("com.acme.scan.changed", Scan, { carries: "state" });
+export const SendEmail = event("com.acme.send.email", Scan);
+`,
+  );
+  writeFileSync(
+    join(folder, "mixed/scans/view.ts"),
+    `import { on, projection } from "eddyline";
+import { Changed, SendEmail, Uploaded } from "./events.ts";
+export const mail = on(Changed, { emits: [SendEmail] }, ({ data }, ctx) => ctx.emit(SendEmail, data));
+export const scans = projection("scans", { from: [Uploaded], key: (e) => e.data.scanId, apply: (_, e) => e.data });
+`,
+  );
+  const { code, out } = await cli("check", { EDDY_HANDLERS: "mixed" });
+  assert.equal(code, 0);
+  const line =
+    /^mixed\/scans\/view\.ts {2}warning: EDDY_EVENT_IS_COMMAND {2}com\.acme\.send\.email .* See docs\/events\.md#eddy_event_is_command$/m;
+  assert.match(out, line);
+  assert.match(out, /^ok: 2 handlers, 5 warnings$/m);
+  const json = await cli("check --json", { EDDY_HANDLERS: "mixed" });
+  assert.equal(json.code, 0);
+  const { ok, findings } = JSON.parse(json.out);
+  assert.equal(ok, true);
+  assert.deepEqual(
+    findings.map(({ severity, code, file }: Record<string, unknown>) => [severity, code, file]),
+    [
+      "EDDY_EVENT_STATE_KEYLESS",
+      "EDDY_EVENT_STATE_UNDELETABLE",
+      "EDDY_EVENT_IS_COMMAND",
+      "EDDY_EVENT_FAT_REFERENCE",
+      "EDDY_PROJECTION_OF_REFERENCES",
+    ].map((code) => ["warning", code, "mixed/scans/view.ts"]),
+  );
 });
 
 test("check names file and line of a wrong key, warns about strange variables, and ends in 2", async () => {
@@ -168,10 +212,12 @@ test("check names file and line of a wrong key, warns about strange variables, a
   const { ok, findings } = JSON.parse(out);
   assert.equal(ok, false);
   assert.deepEqual(
-    findings.map(({ severity, file, line }: Record<string, unknown>) => [severity, file, line]),
+    findings.map(({ severity, code, file, line }: Record<string, unknown>) => {
+      return [severity, code, file, line];
+    }),
     [
-      ["error", "wrong.yaml", 3],
-      ["warning", null, null],
+      ["error", "EDDY_CONFIG", "wrong.yaml", 3],
+      ["warning", null, null, null],
     ],
   );
 });

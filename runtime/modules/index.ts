@@ -4,6 +4,6 @@ export { build, formatMessages } from "./esbuild.ts";
 export type { ModuleFailure } from "./failure.ts";
 export { type LoadedModules, loadModules } from "./load.ts";
 export type { FolderState, ModuleReport } from "./rescan.ts";
-export { mapStack } from "./stack.ts";
+export { mapStack, showPath } from "./stack.ts";
 export { createThreads, type FolderSettings, type Threads } from "./threads.ts";
 export { type ModuleWatch, type WatchOptions, watchModules } from "./watch.ts";

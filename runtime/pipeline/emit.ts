@@ -1,7 +1,7 @@
 // The event that a handler emits: its attributes follow from handler, cause and place among the effects, so that a
 // second run of the same attempt makes the same events. Pure.
 import { hash } from "node:crypto";
-import type { EmitOptions, EventType } from "../authoring/index.ts";
+import { type EmitOptions, type EventType, entityKeyOf } from "../authoring/index.ts";
 import type { AttributeValue, CloudEvent, Position } from "../events/index.ts";
 
 export interface Cause {
@@ -23,7 +23,7 @@ export function emittedEvent(
   const subject = options.subject ?? event.subject;
   // Without subject and partition key the cause's key is its id: what follows from it stays in its lane.
   const inherited = event.extensions.partitionkey ?? (subject === undefined ? event.id : undefined);
-  const key = options.key ?? inherited;
+  const key = options.key ?? entityKeyOf(type, data) ?? inherited;
   const extensions: Record<string, AttributeValue> = {
     ...options.extensions,
     causationid: event.id,

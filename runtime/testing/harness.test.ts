@@ -39,6 +39,24 @@ test("a chain of events is followed to its end, over reactions and projections",
   assert.equal(t.entries(visitors).size, 0);
 });
 
+test("an emitted state event has its entity's key, unless the handler names another one", async () => {
+  const Changed = event("com.acme.visitor.changed", Named, {
+    carries: "state",
+    key: "name",
+    deletion: "never",
+  });
+  const tell = on(Arrived, { emits: [Changed] }, (e, ctx) => {
+    ctx.emit(Changed, e.data);
+    ctx.emit(Changed, e.data, { key: "own" });
+  });
+  const t = harness({ tell });
+  await t.publish(Arrived, { name: "Ada" }, { key: "front door" });
+  assert.deepEqual(
+    t.emitted(Changed).map(({ extensions }) => extensions.partitionkey),
+    ["Ada", "own"],
+  );
+});
+
 test("the same source and id is a duplicate for every handler; the same id of another source is not", async () => {
   const t = harness({ visitors, greet });
   for (const source of ["/a", "/a", "/b"]) {

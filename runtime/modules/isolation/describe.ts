@@ -44,8 +44,8 @@ function asData(declaration: Declaration): Described {
   return { kind: "projection", name: declaration.name, from, options, ...state };
 }
 
-function typeAsData({ type, schema }: EventType): DescribedType {
-  return { type, schema };
+function typeAsData({ type, schema, options }: EventType): DescribedType {
+  return { type, schema, options };
 }
 
 /** The declarations again, and exports as a module has them. */
@@ -70,8 +70,8 @@ function asDeclared(described: Described): Declaration {
   return state === undefined ? projection(name, spec) : projection(name, { ...spec, state });
 }
 
-function asType({ type, schema }: DescribedType): EventType {
-  return event(type, schema);
+function asType({ type, schema, options }: DescribedType): EventType {
+  return event(type, schema, options);
 }
 
 function elsewhere(): never {

@@ -1,6 +1,8 @@
 // What the main thread and the thread of an isolated module tell each other. Types only, but for the shared words.
 // P1 Calls are begun in the order in which they were sent. P2 What is said within one turn travels as one message,
 // all bytes of it in one piece that changes hands. P3 What a thread that stands still is busy with can be read.
+
+import type { EventOptions } from "../../authoring/index.ts";
 import type { ReadWait } from "../../pipeline/index.ts";
 import type { Evaluable } from "../evaluate.ts";
 import type { WireError } from "./thrown.ts";
@@ -90,6 +92,7 @@ export interface Description {
 export interface DescribedType {
   readonly type: string;
   readonly schema: object;
+  readonly options: EventOptions;
 }
 
 export type Described =
