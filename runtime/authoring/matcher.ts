@@ -20,10 +20,9 @@ type Test = (value: unknown) => boolean;
 
 /** The matcher of a `where` that was checked. */
 export function compileWhere(where: Where): Matcher {
-  const parts = Object.entries(where).map(([name, pattern]) => ({
-    read: readerOf(name),
-    part: compile(pattern),
-  }));
+  const parts = Object.entries(where).flatMap(([name, pattern]) =>
+    pattern === undefined ? [] : [{ read: readerOf(name), part: compile(pattern) }],
+  );
   return (event) => parts.every(({ read, part }) => part(read(event)) !== unfit);
 }
 
