@@ -112,7 +112,7 @@ function watchCommand(): Command {
 async function watch(name: string, key: string | undefined, options: Options): Promise<void> {
   await withReader(options, async (reader) => {
     const signal = untilStopped();
-    for await (const change of reader.watch(name, {
+    for await (const change of await reader.watch(name, {
       signal,
       ...(key === undefined ? {} : { key }),
     })) {

@@ -68,7 +68,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
     connected,
     handlers: applied ? core?.pipeline.status() : undefined,
   });
-  const http = await serve(config, () => core, state, metrics.text, log);
+  const http = await serve(config, () => core, state, metrics.text, stopping.signal, log);
   const threads = createThreads(config.folders, report);
   const modules = watchModules({
     folder: config.handlers,
@@ -152,6 +152,7 @@ async function serve(
   core: () => Core | undefined,
   state: () => NodeState,
   metrics: () => Promise<string>,
+  closing: AbortSignal,
   log: Logger,
 ): Promise<HttpServer> {
   const { secret } = config.webhooks.github;
@@ -167,10 +168,11 @@ async function serve(
       keys: async (name, page) => await ready().projections.keys(name, page),
       get: async (name, key) => await ready().projections.get(name, key),
       reach: async (name, wait) => await ready().projections.reach(name, wait),
-      watch: (name, filter) => ready().projections.watch(name, filter),
+      watch: async (name, options) => await ready().projections.watch(name, options),
     },
     readiness: () => readinessOf(state()),
     metrics,
+    closing,
     bodyBytesMax: config.http.maxBodyBytes,
     unexpected: (error) =>
       log.error(

@@ -25,10 +25,11 @@ function appWith(ports: Partial<HttpPorts> = {}) {
       get: async (name, key) =>
         name === "p" ? { key, value: { key }, revision: 7, time: new Date(0) } : undefined,
       reach: async () => ({ at: { stream: "EVENTS", seq: 5 }, staleMs: 1_500 }),
-      watch: async function* () {},
+      watch: async () => (async function* () {})(),
     },
     readiness: () => ({ ready: true }),
     metrics: async () => "up 1\n",
+    closing: new AbortController().signal,
     bodyBytesMax: 2_000,
     unexpected: (error) => bugs.push(error),
     ...ports,

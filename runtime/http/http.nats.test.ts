@@ -31,6 +31,7 @@ async function node(nats: TestNats, maxBytes = 500_000_000) {
     projections: await openProjectionReader(nc, { app: "test", home: "EVENTS" }),
     readiness: () => ({ ready: true }),
     metrics: async () => "",
+    closing: new AbortController().signal,
     bodyBytesMax: 2_000_000,
   });
   const server = await serveHttp(app, { host: "127.0.0.1", port: 0 });

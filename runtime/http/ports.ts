@@ -14,6 +14,8 @@ export interface HttpPorts {
   /** Where given, deliveries of GitHub have to be signed with it. */
   readonly githubSecret?: string;
   readonly bodyBytesMax: number;
+  /** Aborted when the node stops: what would stay open for ever ends. */
+  readonly closing: AbortSignal;
   /** Told of errors that are nobody's input: bugs. */
   unexpected(error: unknown): void;
 }

@@ -7,6 +7,7 @@ import type { Reach } from "../projections/index.ts";
 import type { HttpPorts } from "./ports.ts";
 import { problem } from "./problem.ts";
 import { type App, newApp, onlyAllows } from "./request.ts";
+import { watchRoute } from "./watch.ts";
 
 const limitDefault = 100;
 const limitMax = 1_000;
@@ -14,7 +15,8 @@ const waitMsDefault = 2_000;
 const waitMsMax = 30_000;
 const readable = "GET, HEAD";
 
-export function projectionRoutes({ projections }: HttpPorts): App {
+export function projectionRoutes(ports: HttpPorts): App {
+  const { projections } = ports;
   const app = newApp();
   app.get("/", async (context) => context.json({ projections: await projections.list() }));
   app.all("/", onlyAllows(readable));
@@ -33,6 +35,8 @@ export function projectionRoutes({ projections }: HttpPorts): App {
     return problem(context, "EDDY_PROJECTION_UNKNOWN", `there is no projection ${shown(name)}`);
   });
   app.all("/:name", onlyAllows(readable));
+
+  app.get("/:name/watch", watchRoute(ports));
 
   // A key may hold slashes, encoded or as they are.
   app.get("/:name/:key{[\\s\\S]+}", async (context) => {

@@ -33,6 +33,7 @@ async function node(nats: TestNats, folded: Projection = counts as unknown as Pr
     projections: await openProjectionReader(broker.nc, broker),
     readiness: () => ({ ready: true }),
     metrics: async () => "",
+    closing: new AbortController().signal,
     bodyBytesMax: 100_000,
   });
   const server = await serveHttp(app, { host: "127.0.0.1", port: 0 });

@@ -38,10 +38,11 @@ async function served({ held = false } = {}): Promise<Served> {
       keys: async () => undefined,
       get: async (_, key) => ({ key, value: { key }, revision: 7, time: new Date(0) }),
       reach: async () => undefined,
-      watch: async function* () {},
+      watch: async () => (async function* () {})(),
     },
     readiness: () => ({ ready: true }),
     metrics: async () => "",
+    closing: new AbortController().signal,
     bodyBytesMax: 10_000,
     unexpected: (error) => bugs.push(error),
   });

@@ -5,7 +5,8 @@ import { eventually } from "../../tests/support/eventually.ts";
 import { startNats } from "../../tests/support/nats.ts";
 import { bucketConfig, ensureStream, type NatsConnection, wireHeaders } from "../broker/index.ts";
 import { EddyError, token } from "../events/index.ts";
-import { type Change, openProjectionReader } from "./read.ts";
+import { openProjectionReader } from "./read.ts";
+import type { Change } from "./watch.ts";
 
 const names = { app: "test", home: "EVENTS" };
 
@@ -80,7 +81,7 @@ test("R1: buckets that are no projections, and names that are none, are unknown"
     assert.equal(await reader.keys(name, { limit: 1 }), undefined, name);
     await assert.rejects(
       async () => {
-        for await (const _ of reader.watch(name, { signal: AbortSignal.timeout(5_000) }));
+        for await (const _ of await reader.watch(name, { signal: AbortSignal.timeout(5_000) }));
       },
       (error) => error instanceof EddyError && error.code === "EDDY_PROJECTION_UNKNOWN",
     );
@@ -140,8 +141,8 @@ test("R3: a watch gives the entries as they are, then each change, over a killed
   await bucket.put("c", 1);
   const reader = await openProjectionReader(nc, names);
   const stop = new AbortController();
-  const all = watching(reader.watch("w", { signal: stop.signal }));
-  const onlyA = watching(reader.watch("w", { key: "a", signal: stop.signal }));
+  const all = watching(await reader.watch("w", { signal: stop.signal }));
+  const onlyA = watching(await reader.watch("w", { key: "a", signal: stop.signal }));
   await eventually(() => all.seen.length === 2 && onlyA.seen.length === 1);
   await bucket.delete("c");
   await bucket.put("b", 2);
@@ -180,7 +181,7 @@ test("R3: a watch of an empty projection gives the first entry", async () => {
   const bucket = await bucketOf(nc, "e");
   const reader = await openProjectionReader(nc, names);
   const stop = new AbortController();
-  const { seen, done } = watching(reader.watch("e", { signal: stop.signal }));
+  const { seen, done } = watching(await reader.watch("e", { signal: stop.signal }));
   await bucket.put("first", 1);
   await eventually(() => seen.length === 1);
   stop.abort();
@@ -193,7 +194,7 @@ test("a watch ends with an error when its projection is removed", async () => {
   const bucket = await bucketOf(nc, "r");
   await bucket.put("a", 1);
   const reader = await openProjectionReader(nc, names);
-  const { seen, done } = watching(reader.watch("r", { signal: AbortSignal.timeout(20_000) }));
+  const { seen, done } = watching(await reader.watch("r", { signal: AbortSignal.timeout(20_000) }));
   await eventually(() => seen.length === 1);
   await (await jetstreamManager(nc)).streams.delete("KV_r");
   await assert.rejects(

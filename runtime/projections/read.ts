@@ -1,37 +1,27 @@
 // Reading projections: lists, keys, entries, changes. Needs no pipeline and no node: only the server.
 // R1 Only a bucket whose stream has the projection's cursor is a projection; what other name comes from outside
 //    never reaches a subject.   R2 A message without bytes is a deleted entry, whatever marked it: JSON has bytes.
-// R3 A watch gives the entries as they are, then each change after that, also over a reconnect or a restart of
-//    the server, without a gap.
-import { setTimeout as sleep } from "node:timers/promises";
 import {
-  type Consumer,
-  type ConsumerMessages,
   DeliverPolicy,
   type JetStreamClient,
   type JetStreamManager,
-  type JsMsg,
   jetstream,
   jetstreamManager,
 } from "@nats-io/jetstream";
 import { type NatsConnection, readMessage, type StreamInfo, streamInfo } from "../broker/index.ts";
-import { describeThrown, EddyError, token, untoken } from "../events/index.ts";
+import { token, untoken } from "../events/index.ts";
 import type { Reading, ReadWait } from "../pipeline/index.ts";
-import { answered, notReachable } from "./answered.ts";
+import { answered } from "./answered.ts";
+import { parseEntry, unknownProjection } from "./entry.ts";
+import { discard } from "./follow.ts";
 import { type Reach, reachOf, untilReached } from "./reach.ts";
+import { type Change, type WatchOptions, watchEntries } from "./watch.ts";
 
 export interface Entry {
   readonly key: string;
   readonly value: unknown;
   readonly revision: number;
   readonly time: Date;
-}
-
-export interface Change {
-  readonly key: string;
-  /** null: deleted. */
-  readonly value: unknown;
-  readonly revision: number;
 }
 
 export interface ProjectionReader {
@@ -47,11 +37,9 @@ export interface ProjectionReader {
    * tell at the moment. Read before the entry, whose value then reflects at least that.
    * @throws EddyError `EDDY_PROJECTION_BEHIND`, `EDDY_PROJECTION_LACKS`, `EDDY_PROJECTION_INPUT`: see reach.ts. */
   reach(name: string, wait?: ReadWait): Promise<Reach | undefined>;
-  /** Ends with the signal. Throws `EDDY_PROJECTION_UNKNOWN`, and where the connection is closed. */
-  watch(
-    name: string,
-    options: { readonly key?: string; readonly signal: AbortSignal },
-  ): AsyncIterable<Change>;
+  /** The entries as they are, or the changes since a revision, and then each change. Rejects with
+   * `EDDY_PROJECTION_UNKNOWN`. The changes end with the signal, and throw where the connection is closed. */
+  watch(name: string, options: WatchOptions): Promise<AsyncGenerator<Change>>;
 }
 
 /** Counting goes through all keys: 100,000 take the server about a second. */
@@ -101,19 +89,10 @@ export async function openProjectionReader(
         if (wait === undefined) return await reachOf(reading, name, names.home);
         return await untilReached(reading, name, wait);
       }),
-    async *watch(name, { key, signal }) {
+    async watch(name, options) {
       const info = await answered(bucketOf(name));
       if (info === undefined) throw unknownProjection(name);
-      const filter = `$KV.${name}.${key === undefined ? ">" : token(key)}`;
-      const presentUntil = info.state.last_seq;
-      for await (const message of follow(nc, js, info.config.name, filter, signal)) {
-        const deleted = message.data.byteLength === 0;
-        if (deleted && message.seq <= presentUntil) continue; // gone before the watch began
-        const changed = untoken(message.subject.slice(`$KV.${name}.`.length));
-        if (changed === undefined) continue;
-        const value = deleted ? null : parseEntry(name, changed, message.data);
-        yield { key: changed, value, revision: message.seq };
-      }
+      return watchEntries(nc, js, name, info.state.last_seq, options);
     },
   };
 }
@@ -176,92 +155,4 @@ async function liveKeys(js: JetStreamClient, name: string): Promise<string[]> {
     await discard(consumer);
   }
   return keys;
-}
-
-/** Messages of a filter from the last of each subject on, for as long as the stream is there. */
-async function* follow(
-  nc: NatsConnection,
-  js: JetStreamClient,
-  stream: string,
-  filter: string,
-  signal: AbortSignal,
-): AsyncGenerator<JsMsg> {
-  let after: number | undefined;
-  let messages: ConsumerMessages | undefined;
-  const stop = () => messages?.stop();
-  signal.addEventListener("abort", stop);
-  try {
-    while (!signal.aborted) {
-      if (nc.isClosed()) throw notReachable(new Error("the connection is closed"));
-      const consumer = await openConsumer(js, stream, filter, after).catch(missing);
-      try {
-        messages = await consumer?.consume({
-          expires: 5_000,
-          idle_heartbeat: 1_000,
-          max_messages: 1_000,
-          abort_on_missing_resource: true, // then it is opened anew below, where it was
-        });
-        if (signal.aborted) stop();
-        for await (const message of messages ?? []) {
-          after = message.seq;
-          yield message;
-        }
-      } catch {
-        // The consumer went away with a server that was restarted, or was lost in a long cut.
-      } finally {
-        stop();
-        if (consumer !== undefined) await discard(consumer);
-      }
-      await sleep(250, undefined, { signal }).catch(() => {});
-    }
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-
-  // A stream that is gone ends the watch; everything else is a server that does not answer yet.
-  async function missing(): Promise<undefined> {
-    const jsm = await jetstreamManager(nc, { checkAPI: false });
-    const info = await streamInfo(jsm, stream).catch(() => "no answer" as const);
-    if (info === undefined) throw unknownProjection(stream.slice("KV_".length));
-  }
-}
-
-function openConsumer(
-  js: JetStreamClient,
-  stream: string,
-  filter: string,
-  after: number | undefined,
-): Promise<Consumer> {
-  const from =
-    after === undefined
-      ? { deliver_policy: DeliverPolicy.LastPerSubject }
-      : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: after + 1 };
-  return js.consumers.get(stream, { filter_subjects: filter, inactive_threshold: 30_000, ...from });
-}
-
-// Where it fails, the server removes the consumer itself when nobody has asked for a while.
-async function discard(consumer: Consumer): Promise<void> {
-  await consumer.delete().catch(() => false);
-}
-
-function parseEntry(name: string, key: string, data: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(data));
-  } catch (cause) {
-    throw new EddyError(
-      "EDDY_ENTRY_UNREADABLE",
-      `the entry ${JSON.stringify(key)} of projection ${name} is no JSON: ${describeThrown(cause).message}. ` +
-        `Somebody else has written into the bucket ${name}; remove that entry`,
-      { projection: name },
-      { cause },
-    );
-  }
-}
-
-function unknownProjection(name: string): EddyError {
-  return new EddyError(
-    "EDDY_PROJECTION_UNKNOWN",
-    `there is no projection ${JSON.stringify(name.slice(0, 100))} on this server. See: eddy projection list`,
-    { projection: name.slice(0, 100) },
-  );
 }

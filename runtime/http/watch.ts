@@ -1,0 +1,94 @@
+// GET /projections/:name/watch: entries as server-sent events, as they are and as they change; a client that comes back
+// names the last one it has seen (`Last-Event-ID`) and goes on there.
+// S1 A change is read from the server when the client has room for it: one that never reads costs a few, and is cut off.
+// S2 A watch ends with its client, and with the node.
+import type { MiddlewareHandler } from "hono";
+import type { Change } from "../projections/index.ts";
+import type { HttpPorts } from "./ports.ts";
+import { problem } from "./problem.ts";
+
+const watchesMax = 200;
+const beatMs = 15_000; // for what stands between and closes silent connections; and to notice who is gone
+const patienceMs = 60_000; // who reads has taken several beats by then
+
+/** For a client that accepts `text/event-stream`; any other one means the entry `watch`. */
+export function watchRoute({ projections, closing }: HttpPorts): MiddlewareHandler {
+  let watches = 0;
+  return async (context, next) => {
+    const { req } = context;
+    if (!(req.header("accept") ?? "").includes("text/event-stream")) return await next();
+    const asked = req.header("last-event-id") ?? req.query("since");
+    const since = asked === undefined ? undefined : revisionOf(asked);
+    if (asked !== undefined && since === undefined) {
+      const detail = `Last-Event-ID, or since, must be the revision of a change, got ${JSON.stringify(asked.slice(0, 100))}`;
+      return problem(context, "EDDY_HTTP_QUERY", detail);
+    }
+    if (watches >= watchesMax) {
+      const detail = `${watchesMax} clients watch already. Watch another node, or try again later`;
+      return problem(context, "EDDY_HTTP_BUSY", detail);
+    }
+    const stop = new AbortController();
+    const [key, name] = [req.query("key"), req.param("name") ?? ""];
+    const changes = await projections.watch(name, {
+      signal: AbortSignal.any([closing, stop.signal]),
+      ...(key === undefined ? {} : { key }),
+      ...(since === undefined ? {} : { since }),
+    });
+    watches++;
+    stop.signal.addEventListener("abort", () => watches--);
+    return context.body(eventsOf(changes, stop), 200, {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store",
+    });
+  };
+}
+
+function revisionOf(text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function eventsOf(changes: AsyncGenerator<Change>, stop: AbortController): ReadableStream {
+  const encoder = new TextEncoder();
+  let next: Promise<IteratorResult<Change>> | undefined;
+  let unread: NodeJS.Timeout | undefined;
+  const end = () => {
+    clearTimeout(unread);
+    stop.abort();
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        clearTimeout(unread);
+        next ??= changes.next();
+        const result = await orBeat(next).catch(() => undefined); // the client comes back and goes on where it was
+        if (result === undefined || (result !== "beat" && result.done)) {
+          end();
+          controller.close();
+          return;
+        }
+        if (result !== "beat") next = undefined;
+        const text = result === "beat" ? ":\n\n" : eventText(result.value);
+        controller.enqueue(encoder.encode(text));
+        unread = setTimeout(() => {
+          end();
+          controller.error(new Error("the client does not read"));
+        }, patienceMs);
+      },
+      cancel: end,
+    },
+    { highWaterMark: 1 },
+  );
+}
+
+async function orBeat(next: Promise<IteratorResult<Change>>) {
+  let timer: NodeJS.Timeout | undefined;
+  const beat = new Promise<"beat">((resolve) => {
+    timer = setTimeout(() => resolve("beat"), beatMs);
+  });
+  return await Promise.race([next, beat]).finally(() => clearTimeout(timer));
+}
+
+// JSON has no line breaks, so the data is one line.
+function eventText(change: Change): string {
+  return `id: ${change.revision}\nevent: change\ndata: ${JSON.stringify(change)}\n\n`;
+}
