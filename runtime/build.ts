@@ -14,6 +14,7 @@ await build({
   absWorkingDir: root,
   entryPoints: [
     "runtime/index.ts",
+    "runtime/client/index.ts",
     "runtime/testing/index.ts",
     "runtime/cli/main.ts",
     "runtime/modules/isolation/worker.ts",

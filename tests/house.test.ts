@@ -10,7 +10,7 @@ const root = resolve(import.meta.dirname, "..");
 
 /** From the bottom up: a room imports rooms of the floors below it, never one beside or above it. */
 const floors = [
-  ["events"],
+  ["events", "client"],
   ["authoring"],
   ["contracts", "broker"],
   ["pipeline"],

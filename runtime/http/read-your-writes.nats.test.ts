@@ -106,6 +106,14 @@ test("a wait that is over before says so with the position, and a projection tha
   assert.deepEqual(await (await server.get("k")).json(), { key: "k", n: 1 });
 });
 
+test("P2: a position that nothing stands at yet is not passed", async () => {
+  await using nats = await startNats();
+  await using server = await node(nats);
+  await server.post(Counted.type, { key: "k", n: 1 });
+  const response = await server.get("k", "?after=EVENTS:1000&wait=200ms");
+  assert.equal(response.status, 504);
+});
+
 test("a stopped projection is behind, and says where it is and for how long", async () => {
   await using nats = await startNats();
   await using server = await node(nats);

@@ -2,7 +2,7 @@
 // until it has folded what stands at a position.
 // P1 A position counts as passed only once the entries that it changed can be read. P2 Positions that hold no event of
 // the projection are passed as soon as it has nothing left to read. P3 What waits for a retry or is dead is lacking.
-import { type Broker, consumerInfo, readMessage } from "../broker/index.ts";
+import { type Broker, consumerInfo, readMessage, streamInfo } from "../broker/index.ts";
 import type { Position } from "../events/index.ts";
 import { missingAhead } from "./ahead.ts";
 import { holds, type Intervals } from "./ledger/floor.ts";
@@ -60,12 +60,17 @@ export async function passageOf(
   { at, above, nothingLeft, written }: Progress,
   position: Position,
 ): Promise<Passage> {
-  const passed = nothingLeft || position.seq <= at.seq || holds(above, position.seq);
-  if (!passed || !written) return { kind: "ahead" };
+  const folded = position.seq <= at.seq || holds(above, position.seq);
+  if (!written || !(folded || nothingLeft)) return { kind: "ahead" };
+  if (!folded && !(await isStored(broker, position))) return { kind: "ahead" };
   const place = placeNamed("projection", projection, broker.app, broker.home);
   const standing = await readStanding(broker.nc, place, position);
   if (standing === undefined || standing.kind === "done") return { kind: "passed" };
   return { kind: "lacking", standing: standing.kind };
+}
+
+async function isStored({ jsm }: Reading, { stream, seq }: Position): Promise<boolean> {
+  return seq <= ((await streamInfo(jsm, stream))?.state.last_seq ?? 0);
 }
 
 async function ageBehind(broker: Reading, stream: string, filter: string, floor: number) {

@@ -1,0 +1,13 @@
+// Public as "eddyline/client": events in, projections out, from a browser or from Node. It depends on nothing.
+export {
+  type Change,
+  type Client,
+  type ClientOptions,
+  createClient,
+  type Entry,
+  type NewEvent,
+  type ReadOptions,
+  type Stored,
+  type WatchOptions,
+} from "./client.ts";
+export { ClientError } from "./error.ts";
