@@ -5,6 +5,7 @@ import { Type } from "typebox";
 import { eventually } from "../../../tests/support/eventually.ts";
 import { startNats } from "../../../tests/support/nats.ts";
 import { startTestPipeline } from "../../../tests/support/pipeline.ts";
+import { startProxy } from "../../../tests/support/proxy.ts";
 import { event, type Handler, on } from "../../authoring/index.ts";
 import { type Token, token } from "../../events/index.ts";
 import { createCommitter } from "../commit.ts";
@@ -35,7 +36,8 @@ const lane: Token = token("a");
 /** Streams, a committer, and whoever takes the ledger of the handler. */
 async function startLedger() {
   const nats = await startNats();
-  const p = await startTestPipeline(nats); // makes the streams
+  const proxy = await startProxy(nats.port);
+  const p = await startTestPipeline({ ...nats, url: proxy.url }); // makes the streams
   const { broker } = p;
   const place = placeOf(handler, broker.app, broker.home);
   const gate = createGate();
@@ -74,11 +76,12 @@ async function startLedger() {
     return storeParked(broker, "note", lane, original);
   };
   return {
-    ...{ broker, place, gate, take, park },
+    ...{ nats, proxy, broker, place, gate, take, park },
     copies: async () => (await listParked(broker, "note", lane)).get(lane),
     async [Symbol.asyncDispose]() {
       committer.stop();
       await p.stop();
+      await proxy[Symbol.asyncDispose]();
       await nats[Symbol.asyncDispose]();
     },
   };
@@ -139,6 +142,45 @@ test("D5: what comes again after a take-over and is parked between two turns run
   drains.start(lane);
   await eventually(() => order.length === seqs.length);
   assert.deepEqual(order, seqs);
+  drains.stop();
+  scope.ledger.giveUp();
+});
+
+test("D3: a drain whose reads take longer than a turn reads nothing twice", async () => {
+  await using s = await startLedger();
+  const scope = await s.take("living");
+  const positions = Array.from({ length: 64 }, (_, n) => ({ stream: "EVENTS", seq: 1_000 + n }));
+  for (const { seq } of positions) await s.park(seq);
+  const parked = { kind: "parked" } as const;
+  await storeFenced(
+    scope,
+    positions.map((position) => standingMessage(s.place, position, parked)),
+  );
+  const nc = await s.nats.connect();
+  let reads = 0;
+  nc.subscribe("$JS.API.STREAM.MSG.GET.RETRY", {
+    callback() {
+      reads++;
+    },
+  });
+  await nc.flush();
+  s.proxy.set({ kind: "slow", delayMs: 80, bytesPerMs: 10_000 }); // there and back
+  const table = createTable(new Map([[lane, draining]]));
+  const order: number[] = [];
+  const attempt = ({ position: { seq } }: { position: { seq: number } }, leave: () => void) => {
+    order.push(seq);
+    leave();
+  };
+  const { enter } = lanesOfOne();
+  const drains = createDrains({ scope, table, enter, attempt, free: () => table.forget(lane) });
+  drains.start(lane);
+  await eventually(() => order.length === positions.length, { timeoutMs: 20_000 });
+  assert.deepEqual(
+    order,
+    positions.map(({ seq }) => seq),
+  );
+  await nc.flush();
+  assert.equal(reads, positions.length);
   drains.stop();
   scope.ledger.giveUp();
 });
