@@ -62,7 +62,11 @@ export interface WatchOptions {
 }
 
 export interface Client {
-  /** Resolves once the event is stored. */
+  /**
+   * Resolves once the event is stored.
+   * @throws ClientError for what the node refuses; what `fetch` throws where no node answers. Sending the event again,
+   * with the same `source` and `id`, is safe.
+   */
   publish(event: NewEvent): Promise<Stored>;
   /**
    * An entry of a projection.
@@ -88,11 +92,21 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
   const { headers = {}, fetch: send = fetch } = options;
   const root = url.replace(/\/+$/, "");
 
+  // Once more where the connection was lost: a kept one may be gone with a restart. Nothing is stored twice by that.
+  async function ask(path: string, init: RequestInit): Promise<Response> {
+    try {
+      return await send(`${root}${path}`, init);
+    } catch (error) {
+      if (init.signal?.aborted === true) throw error;
+      return await send(`${root}${path}`, init);
+    }
+  }
+
   async function publish({ extensions, ...event }: NewEvent): Promise<Stored> {
     const id = event.id ?? crypto.randomUUID();
     const body = JSON.stringify({ ...extensions, ...event, id, specversion: "1.0" });
     const type = { "content-type": "application/cloudevents+json" };
-    const response = await send(`${root}/events`, {
+    const response = await ask("/events", {
       method: "POST",
       headers: { ...headers, ...type },
       body,
@@ -108,7 +122,7 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
     const { after, wait, signal } = options;
     const path = `/projections/${encodeURIComponent(projection)}/${encodeURIComponent(key)}`;
     const query = queryOf({ after, wait: after === undefined ? undefined : wait });
-    const response = await send(`${root}${path}${query}`, {
+    const response = await ask(`${path}${query}`, {
       headers: { ...headers, accept: "application/json" },
       ...(signal === undefined ? {} : { signal }),
     });
