@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connectBroker } from "../../runtime/broker/index.ts";
 import { describeThrown } from "../../runtime/events/index.ts";
 import { listLetters, readHandlers, reconcile } from "../../runtime/pipeline/index.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Fault, Row, Size } from "./fault.ts";
 import { type Counts, judge } from "./judge.ts";
 import { readEntries, readLetters } from "./log.ts";
@@ -88,7 +89,11 @@ async function runUnderLoad(fault: Fault, size: Size, seed: number, quick: boole
 
 async function verdict(world: FaultWorld, fault: Fault) {
   const { nc, plan } = world;
-  const { counts, findings, crashes } = await operatorsView(world.nats.url);
+  // A server that has just recovered a disk may answer late: how soon it does is not judged here.
+  const { counts, findings, crashes } = await eventually(() => operatorsView(world.nats.url), {
+    timeoutMs: 60_000,
+    what: "that the server answers the judge",
+  });
   const log = await world.harvest();
   const judgement = judge({
     plan,

@@ -212,7 +212,9 @@ async function settled(world: FaultWorld, timeoutMs: number): Promise<void> {
     throw new Error(seen.join("; "));
   };
   const options = { servers: [world.nats.url], name: "settled", timeoutMs: 10_000 };
-  const broker = await connectBroker(options, { app: "eddy", home: "EVENTS" });
+  const names = { app: "eddy", home: "EVENTS" };
+  // A server that has just recovered a disk may answer late.
+  const broker = await eventually(() => connectBroker(options, names), { timeoutMs: 60_000 });
   try {
     await eventually(quiet(broker), { timeoutMs, what: "that nothing waits any more" });
   } catch (error) {
@@ -220,9 +222,13 @@ async function settled(world: FaultWorld, timeoutMs: number): Promise<void> {
   } finally {
     await broker.close();
   }
-  const manager = await jetstreamManager(world.nc);
-  const { messages } = (await manager.streams.info("RETRY")).state;
+  const { messages } = await eventually(() => stateOfRetry(world), { timeoutMs: 60_000 });
   if (messages > 0) world.notes.push(`${messages} messages are left in RETRY`);
+}
+
+async function stateOfRetry({ nc }: FaultWorld) {
+  const manager = await jetstreamManager(nc);
+  return (await manager.streams.info("RETRY")).state;
 }
 
 export function residentMb({ pid }: Pick<TestNode, "pid">): number {
