@@ -61,9 +61,10 @@ test("P2: an instance that sleeps while another takes over is refused when it wa
   const effects = ofType(log, "com.acme.order.noted");
   assertOneEffectEach(ofType(log, "com.acme.order.placed"), effects);
   assertOrderPerSubject(effects);
-  const pids = (entries: typeof effects) =>
-    new Set(entries.map(({ data }) => Reflect.get(Object(data), "pid")));
-  assert.deepEqual(pids(effects.slice(0, asleep)), new Set([first.pid]));
-  assert.deepEqual(pids(effects.slice(asleep, 1_200)), new Set([second.pid]));
-  assert.deepEqual(pids(effects.slice(1_200)), new Set([first.pid]));
+  // what the stopped one had already sent may be stored after it was seen asleep: only the turns are certain
+  const turns = effects
+    .map(({ data }) => Reflect.get(Object(data), "pid"))
+    .filter((pid, i, pids) => pid !== pids[i - 1]);
+  assert.deepEqual(turns, [first.pid, second.pid, first.pid]);
+  assert.equal(Reflect.get(Object(effects[1_200]?.data), "pid"), first.pid);
 });
