@@ -31,6 +31,7 @@ export { Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
 export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";
+export { type Range, readRange } from "./range.ts";
 export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";
 export {
   bucketConfig,

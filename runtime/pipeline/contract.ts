@@ -38,8 +38,17 @@ export function contractError(handler: Handler, event: CloudEvent): EddyError | 
   }
 }
 
+/** An event on a subject that is for another type. */
+export function subjectError(event: CloudEvent, natsSubject: string, type: string): EddyError {
+  const text = `${nameOf(event)} was stored on ${natsSubject}, which is for events of type ${type}`;
+  return inputError("EDDY_EVENT_ATTRIBUTE", text, { attribute: "type" });
+}
+
 /** A message that is no event. */
-export function faultError(fault: Fault, { position, natsSubject: subject }: Original): EddyError {
+export function faultError(
+  fault: Fault,
+  { position, natsSubject: subject }: Pick<Original, "position" | "natsSubject">,
+): EddyError {
   const attribute = fault.attribute === undefined ? {} : { attribute: fault.attribute };
   return inputError(
     fault.code,

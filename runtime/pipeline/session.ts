@@ -5,11 +5,11 @@
 // S5 What the handler's `where` leaves out is deduped, and then comes to no lane and is not held to its contract.
 import { leavesOut, parseDuration } from "../authoring/index.ts";
 import type { ConsumerInfo, Delivery } from "../broker/index.ts";
-import { decodeStored, type EddyError, inputError, nameOf } from "../events/index.ts";
+import { decodeStored, type EddyError, inputError } from "../events/index.ts";
 import { createAttempts } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed, concludeFiltered } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
-import { contractError, faultError, wantedSubjects } from "./contract.ts";
+import { contractError, faultError, subjectError, wantedSubjects } from "./contract.ts";
 import { FirstJob } from "./first-job.ts";
 import { createGate } from "./gate.ts";
 import type { Identities } from "./identities/identities.ts";
@@ -155,8 +155,7 @@ export function startSession(parts: SessionParts): Session {
       return;
     }
     if (event.type !== type) {
-      const text = `${nameOf(event)} was stored on ${job.original.natsSubject}, which is for events of type ${type}`;
-      dead(job, "undecodable", inputError("EDDY_EVENT_ATTRIBUTE", text, { attribute: "type" }));
+      dead(job, "undecodable", subjectError(event, job.original.natsSubject, type));
       return;
     }
     intoLane(job);

@@ -9,7 +9,7 @@ import { joined } from "../joined.ts";
 import { openCheckpoints } from "./checkpoints.ts";
 import { createGapReader, type GapReader } from "./gap-reader.ts";
 import { type Hash64, hashIdentity } from "./hash.ts";
-import { eventOf, type Identity, peekIdentity } from "./identity.ts";
+import { type Identity, identityAt, peekIdentity } from "./identity.ts";
 import { createPieces } from "./pieces.ts";
 import { createVerdicts, type Verdicts } from "./verdicts.ts";
 
@@ -76,12 +76,7 @@ export async function startIdentities(
     return createVerdicts({
       countMax: limits.countMax,
       hash,
-      async readIdentity(seq) {
-        const found = await readMessage(broker.nc, stream, { seq });
-        if (found === undefined) return undefined;
-        const headers = found.headers ?? new Uint8Array(0);
-        return eventOf(Buffer.concat([headers, found.data]), headers.byteLength);
-      },
+      readIdentity: (seq) => identityAt(broker, stream, seq),
       onPassed() {
         if (verdicts.passed >= saveAt) void save();
         progress();

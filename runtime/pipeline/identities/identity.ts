@@ -1,4 +1,5 @@
-// Whose identity a stored message bears, read as cheaply as it can be told for sure. Pure.
+// Whose identity a stored message bears, read as cheaply as it can be told for sure.
+import { type Broker, readMessage } from "../../broker/index.ts";
 import {
   type CloudEvent,
   decodeAttribute,
@@ -29,6 +30,18 @@ export function peekIdentity(raw: Buffer, headerLength: number): Identity | unde
   const id = decodeAttribute(headerText(text, "\r\nce-id: "));
   const source = decodeAttribute(headerText(text, "\r\nce-source: "));
   return id && source ? { id, source } : eventOf(raw, headerLength);
+}
+
+/** The identity at a position, read from its stream; undefined where the log does not have it any more. */
+export async function identityAt(
+  broker: Broker,
+  stream: string,
+  seq: number,
+): Promise<Identity | undefined> {
+  const found = await readMessage(broker.nc, stream, { seq });
+  if (found === undefined) return undefined;
+  const headers = found.headers ?? new Uint8Array(0);
+  return eventOf(Buffer.concat([headers, found.data]), headers.byteLength);
 }
 
 const structured = /application\/cloudevents/i;
