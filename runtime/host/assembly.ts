@@ -174,6 +174,7 @@ async function serve(
     metrics,
     closing,
     bodyBytesMax: config.http.maxBodyBytes,
+    origins: config.http.origins,
     unexpected: (error) =>
       log.error(
         { err: error },

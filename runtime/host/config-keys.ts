@@ -78,6 +78,8 @@ function choice<const Words extends readonly string[]>(initial: Words[number], w
 const server =
   "^(?:(?:nats|tls)://)?[^\\s/,:]+(?::\\d{1,5})?/?$|^(?:(?:nats|tls)://)?\\[[0-9A-Fa-f:.]+\\](?::\\d{1,5})?$";
 
+const origin = "^(?:\\*|https?://(?:[^\\s/,:?#@]+|\\[[0-9A-Fa-f:.]+\\])(?::\\d{1,5})?)$";
+
 export const keys = {
   app: name("eddy", 32),
   handlers: { ...text("a path to a folder"), initial: "./handlers" },
@@ -103,6 +105,12 @@ export const keys = {
   "http.host": { ...text("a host name or address"), initial: "127.0.0.1" },
   "http.port": integer(8080, 0, 65_535),
   "http.maxBodyBytes": bytes("1MiB", "1KiB", "64MiB"),
+  "http.origins": {
+    schema: Type.Array(Type.String({ pattern: origin }), { maxItems: 64 }),
+    form: "list",
+    expects: 'a list of origins such as https://shop.example.com, or "*" for any',
+    initial: [],
+  },
   "retry.delays": {
     schema: Type.Array(quantity(parseDuration, "0ms", "30d"), { maxItems: 32 }),
     form: "list",

@@ -65,7 +65,7 @@ test("the environment wins over the file, the file over the default", () => {
     },
   });
   assert.equal(config.app, "shop");
-  assert.deepEqual(config.http, { host: "127.0.0.1", port: 0, maxBodyBytes: 2 ** 21 });
+  assert.deepEqual(config.http, { host: "127.0.0.1", port: 0, maxBodyBytes: 2 ** 21, origins: [] });
   assert.deepEqual(config.nats.servers, ["nats://a:4222", "tls://b"]);
   assert.equal(config.home.maxBytes, 1.5 * 2 ** 30);
   assert.deepEqual(config.retry.delaysMs, [1000, 250]);
@@ -87,7 +87,7 @@ const wrong: [text: string, line: number | undefined, message: RegExp][] = [
   ["http: { port: eighty }", 1, /http\.port must be a whole number from 0 to 65535, got "eighty"/],
   ["http: { port: 65536 }", 1, /got 65536/],
   ["http: { port: 80.5 }", 1, /got 80\.5/],
-  ["http: 8080", 1, /http must hold keys of its own: host, port, maxBodyBytes/],
+  ["http: 8080", 1, /http must hold keys of its own: host, port, maxBodyBytes, origins/],
   ["app: a b", 1, /app must be 1 to 32 of A-Z a-z 0-9 _ -, got "a b"/],
   ["app: 7", 1, /got 7/],
   ["log:\n  level: warning", 2, /log\.level must be one of debug, info, warn, error, silent/],

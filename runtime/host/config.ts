@@ -35,7 +35,13 @@ export interface Config {
     readonly maxBytes: number;
   };
   /** Port 0 takes any free one. */
-  readonly http: { readonly host: string; readonly port: number; readonly maxBodyBytes: number };
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    readonly maxBodyBytes: number;
+    /** Whose pages may read the answers in a browser. */
+    readonly origins: readonly string[];
+  };
   /** Waits between attempts; `jitter` is the share by which each may differ. */
   readonly retry: { readonly delaysMs: readonly number[]; readonly jitter: number };
   readonly deadlineMs: number;
@@ -123,6 +129,7 @@ function assemble(given: ReadonlyMap<KeyPath, Given>): Config {
       host: get("http.host"),
       port: get("http.port"),
       maxBodyBytes: get("http.maxBodyBytes"),
+      origins: get("http.origins"),
     },
     retry: { delaysMs: get("retry.delays"), jitter: get("retry.jitter") },
     deadlineMs: get("deadline"),

@@ -344,3 +344,20 @@ test("deliveries that are none are refused by what is wrong with them", async ()
   }
   assert.deepEqual(stored, []);
 });
+
+test("pages of the origins that are named may read answers, others not; by default nobody is told anything", async () => {
+  const { app } = appWith({ origins: ["https://shop.example.com"] });
+  const asked = { "access-control-request-method": "POST", "access-control-request-headers": "content-type" };
+  const ask = (origin: string) => app.request("/events", { method: "OPTIONS", headers: { origin, ...asked } });
+  const allowed = await ask("https://shop.example.com");
+  const allow = (response: Response) => response.headers.get("access-control-allow-origin");
+  assert.deepEqual([allowed.status, allow(allowed)], [204, "https://shop.example.com"]);
+  assert.equal(allowed.headers.get("access-control-allow-headers"), "content-type");
+  assert.equal(allow(await ask("https://evil.example.com")), null);
+  const headers = { origin: "https://shop.example.com" };
+  const read = await app.request("/projections/p/k", { headers });
+  assert.equal(allow(read), "https://shop.example.com");
+  assert.match(read.headers.get("access-control-expose-headers") ?? "", /eddy-position/);
+  assert.equal(allow(await app.request("/metrics", { headers })), null);
+  assert.equal(allow(await appWith().app.request("/projections/p/k", { headers })), null);
+});

@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { EddyError } from "../events/index.ts";
+import { crossOrigin } from "./cross-origin.ts";
 import { eventRoutes } from "./events.ts";
 import { operationRoutes } from "./operations.ts";
 import type { HttpPorts } from "./ports.ts";
@@ -12,6 +13,10 @@ import { webhookRoutes } from "./webhooks.ts";
 
 export function createApp(ports: HttpPorts): App {
   const app = newApp();
+  const { origins = [] } = ports;
+  if (origins.length > 0) {
+    for (const path of ["/events", "/projections", "/projections/*"]) app.use(path, crossOrigin(origins));
+  }
   app.route("/events", eventRoutes(ports));
   app.route("/webhooks", webhookRoutes(ports));
   app.route("/projections", projectionRoutes(ports));

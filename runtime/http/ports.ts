@@ -14,6 +14,8 @@ export interface HttpPorts {
   /** Where given, deliveries of GitHub have to be signed with it. */
   readonly githubSecret?: string;
   readonly bodyBytesMax: number;
+  /** Whose pages may send events and read projections in a browser; `*` is any, and none by default. */
+  readonly origins?: readonly string[];
   /** Aborted when the node stops: what would stay open for ever ends. */
   readonly closing: AbortSignal;
   /** Told of errors that are nobody's input: bugs. */

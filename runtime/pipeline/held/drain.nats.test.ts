@@ -19,8 +19,10 @@ import { placeOf } from "../ledger/place.ts";
 import { takeOver } from "../ledger/takeover.ts";
 import { standingMessage } from "../retry/standing.ts";
 import type { Scope } from "../scope.ts";
+import { signal } from "../signal.ts";
 import { createStopping } from "../stopping.ts";
 import { createDrains } from "./drain.ts";
+import { keepAbove } from "./keep.ts";
 import { findSome } from "./next-parked.ts";
 import { listParked, storeParked } from "./parking.ts";
 import { createTable, type HeldKey } from "./table.ts";
@@ -71,8 +73,8 @@ async function startLedger() {
     };
   }
 
-  const park = (seq: number) => {
-    const original = { ...{ position: { stream: "EVENTS", seq }, timeMs: 0 }, ...stored };
+  const park = (seq: number, data = stored.data) => {
+    const original = { ...{ position: { stream: "EVENTS", seq }, timeMs: 0 }, ...stored, data };
     return storeParked(broker, "note", lane, original);
   };
   return {
@@ -182,6 +184,52 @@ test("D3: a drain whose reads take longer than a turn reads nothing twice", asyn
   await nc.flush();
   assert.equal(reads, positions.length);
   drains.stop();
+  scope.ledger.giveUp();
+});
+
+test("D3: of large copies a turn reads no more than it may hold: a few until their size is known, then one by one", async () => {
+  await using s = await startLedger();
+  const scope = await s.take("living");
+  const positions = Array.from({ length: 12 }, (_, n) => ({ stream: "EVENTS", seq: 1_000 + n }));
+  for (const { seq } of positions) await s.park(seq, Buffer.alloc(100_000, 32));
+  const parked = { kind: "parked" } as const;
+  await storeFenced(
+    scope,
+    positions.map((position) => standingMessage(s.place, position, parked)),
+  );
+  const nc = await s.nats.connect();
+  let open = 0;
+  const peaks: number[] = []; // of each attempt: how many copies had been asked for since the one before
+  nc.subscribe("$JS.API.STREAM.MSG.GET.RETRY", {
+    callback() {
+      open++;
+    },
+  });
+  await nc.flush();
+  const table = createTable(new Map([[lane, draining]]));
+  const attempt = (_: unknown, leave: () => void) => {
+    void nc.flush().then(() => {
+      peaks.push(open);
+      open = 0;
+      leave();
+    });
+  };
+  const { enter } = lanesOfOne();
+  const drains = createDrains({ scope, table, enter, attempt, free: () => table.forget(lane) });
+  drains.start(lane);
+  await eventually(() => peaks.length === positions.length, { timeoutMs: 20_000 });
+  assert.deepEqual(peaks, [4, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+  drains.stop();
+  scope.ledger.giveUp();
+});
+
+test("A2: keeping what a key needs ends with the session, whose lanes give no turn any more", { timeout: 10_000 }, async () => {
+  await using s = await startLedger();
+  const scope = await s.take("living");
+  const ended = signal<void>();
+  const table = createTable(new Map([[lane, draining]]));
+  const kept = keepAbove(scope, table, () => setImmediate(ended.resolve), 5_000, ended);
+  assert.equal(await kept, draining.fromSeq);
   scope.ledger.giveUp();
 });
 
