@@ -87,3 +87,22 @@ async function limitReached(
     return undefined; // the refusal itself is said all the same
   }
 }
+
+export function notConnected(nc: NatsConnection, cause?: unknown): EddyError {
+  return new EddyError(
+    "EDDY_NOT_CONNECTED",
+    `no connection to NATS at ${nc.getServer()} at the moment: the events may or may not be stored. ` +
+      "The runtime keeps trying to connect; send them again, which stores none twice",
+    {},
+    cause === undefined ? {} : { cause },
+  );
+}
+
+export function noStream(stream: string): EddyError {
+  return new EddyError(
+    "EDDY_HOME_MISSING",
+    `nobody stores events: the stream ${stream} is not there, or its server is just starting. ` +
+      "Nothing was stored. Is home.stream right, and does the stream have the subject events.>?",
+    { stream },
+  );
+}

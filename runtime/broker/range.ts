@@ -73,7 +73,10 @@ async function openPart(broker: Broker, { stream, filter, from, to }: Range) {
   function take(delivery: Delivery): void {
     if (over || broken !== undefined) return;
     const { deliverySeq, seq, pending: left, raw } = delivery;
-    if (deliverySeq !== due++) return fail("a message went missing on its way");
+    if (deliverySeq !== due++) {
+      fail("a message went missing on its way");
+      return;
+    }
     if (seq <= to) {
       queue.push(delivery);
       bytes += raw.byteLength;

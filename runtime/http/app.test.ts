@@ -347,8 +347,12 @@ test("deliveries that are none are refused by what is wrong with them", async ()
 
 test("pages of the origins that are named may read answers, others not; by default nobody is told anything", async () => {
   const { app } = appWith({ origins: ["https://shop.example.com"] });
-  const asked = { "access-control-request-method": "POST", "access-control-request-headers": "content-type" };
-  const ask = (origin: string) => app.request("/events", { method: "OPTIONS", headers: { origin, ...asked } });
+  const asked = {
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "content-type",
+  };
+  const ask = (origin: string) =>
+    app.request("/events", { method: "OPTIONS", headers: { origin, ...asked } });
   const allowed = await ask("https://shop.example.com");
   const allow = (response: Response) => response.headers.get("access-control-allow-origin");
   assert.deepEqual([allowed.status, allow(allowed)], [204, "https://shop.example.com"]);

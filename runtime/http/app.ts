@@ -15,7 +15,8 @@ export function createApp(ports: HttpPorts): App {
   const app = newApp();
   const { origins = [] } = ports;
   if (origins.length > 0) {
-    for (const path of ["/events", "/projections", "/projections/*"]) app.use(path, crossOrigin(origins));
+    for (const path of ["/events", "/projections", "/projections/*"])
+      app.use(path, crossOrigin(origins));
   }
   app.route("/events", eventRoutes(ports));
   app.route("/webhooks", webhookRoutes(ports));

@@ -45,12 +45,21 @@ async function visit(url: string) {
     if (seen.length === 3) break;
   }
   const refused = await client.read("nowhere", "k").catch((error: { code?: string }) => error.code);
-  return { to: read.value?.to, stale: read.stalenessMs, passed: read.position, position, seen, refused };
+  return {
+    to: read.value?.to,
+    stale: read.stalenessMs,
+    passed: read.position,
+    position,
+    seen,
+    refused,
+  };
 }
 
 const skip = browserPath === undefined && "there is no Chromium here: CHROMIUM_BIN names one";
 
-test("a page of an allowed origin publishes, reads what it wrote, and watches; one of another origin cannot", { skip }, async () => {
+test("a page of an allowed origin publishes, reads what it wrote, and watches; one of another origin cannot", {
+  skip,
+}, async () => {
   const source = await bundle();
   await using site = await serveModule(source);
   await using stranger = await serveModule(source);

@@ -223,7 +223,9 @@ test("D3: of large copies a turn reads no more than it may hold: a few until the
   scope.ledger.giveUp();
 });
 
-test("A2: keeping what a key needs ends with the session, whose lanes give no turn any more", { timeout: 10_000 }, async () => {
+test("A2: keeping what a key needs ends with the session, whose lanes give no turn any more", {
+  timeout: 10_000,
+}, async () => {
   await using s = await startLedger();
   const scope = await s.take("living");
   const ended = signal<void>();
