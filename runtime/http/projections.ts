@@ -48,6 +48,9 @@ export function projectionRoutes(ports: HttpPorts): App {
     const told = toldOf(reach);
     const entry = await projections.get(name, key);
     if (entry === undefined) {
+      if (reach === undefined && (await projections.keys(name, { limit: 1 })) === undefined) {
+        return problem(context, "EDDY_PROJECTION_UNKNOWN", `there is no projection ${shown(name)}`);
+      }
       const detail = `projection ${shown(name)} has no entry ${shown(key)}`;
       return problem(context, "EDDY_ENTRY_UNKNOWN", detail, { headers: told });
     }

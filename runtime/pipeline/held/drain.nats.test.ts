@@ -191,7 +191,8 @@ test("D3: of large copies a turn reads no more than it may hold: a few until the
   await using s = await startLedger();
   const scope = await s.take("living");
   const positions = Array.from({ length: 12 }, (_, n) => ({ stream: "EVENTS", seq: 1_000 + n }));
-  for (const { seq } of positions) await s.park(seq, Buffer.alloc(100_000, 32));
+  for (const { seq } of positions)
+    await s.park(seq, Buffer.from(JSON.stringify({ pad: "x".repeat(100_000) })));
   const parked = { kind: "parked" } as const;
   await storeFenced(
     scope,
