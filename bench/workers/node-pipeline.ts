@@ -25,7 +25,7 @@ export function startNodePipeline(broker: Broker, onFact: Report): Promise<Pipel
       retentionMs: config.home.retentionMs,
     },
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },
-    openEntries: (declared) => openEntries(broker, declared),
+    openEntries: (declared) => openEntries(broker, declared, () => {}),
     readEntry: async () => undefined,
     mapStack: (stack) => stack,
     report(fact) {

@@ -214,7 +214,7 @@ function pipelineParts(
       retentionMs: config.home.retentionMs,
     },
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },
-    openEntries: (projection) => openEntries(broker, projection),
+    openEntries: (projection) => openEntries(broker, projection, report),
     async readEntry(projection, key, wait) {
       if (wait !== undefined) await projections.reach(projection, wait);
       return (await projections.get(projection, key))?.value;

@@ -19,7 +19,7 @@ test("W1: a state that is not stored yet is not forgotten while as much as can b
     { servers: [nats.url], name: "t", timeoutMs: 5_000 },
     { app: "test", home: "EVENTS" },
   );
-  const entries = await openEntries(broker, counts);
+  const entries = await openEntries(broker, counts, () => {});
   entries.fold("first", { n: 1 });
   for (let n = 0; n < 16_384 + 1_000; n++) entries.fold(`key-${n}`, { n });
   assert.deepEqual(await entries.read("first"), { n: 1 });
@@ -32,7 +32,7 @@ test("an entry that is no JSON is an error that no retry can mend", async () => 
     { servers: [nats.url], name: "t", timeoutMs: 5_000 },
     { app: "test", home: "EVENTS" },
   );
-  const entries = await openEntries(broker, counts);
+  const entries = await openEntries(broker, counts, () => {});
   await broker.js.publish("$KV.counts.k", "{");
   await assert.rejects(() => entries.read("k"), Permanent);
   await broker.close();

@@ -1,16 +1,11 @@
 // The entries of a projection while one instance folds into them: last states in memory, writes as messages.
-// Owns the bucket's making and the memory of states. Does not own the batch: the committer stores what is folded.
+// Owns the memory of states. Does not own the batch: the committer stores what is folded.
 // W1 `read` gives what was folded last, stored or not: folds of a key follow each other without waiting for the disk.
 import { Permanent, type Projection } from "../authoring/index.ts";
-import {
-  type BatchMessage,
-  type Broker,
-  bucketConfig,
-  ensureStream,
-  readMessage,
-} from "../broker/index.ts";
+import { type BatchMessage, type Broker, bucketConfig, readMessage } from "../broker/index.ts";
 import { token } from "../events/index.ts";
-import type { Entries } from "../pipeline/index.ts";
+import type { Entries, Report } from "../pipeline/index.ts";
+import { ensureBucket } from "./bucket.ts";
 
 /** States kept in memory for each projection: more than may be in flight (8,192 deliveries and 1,000 retries), so
  * that no entry is forgotten before it is stored. */
@@ -19,11 +14,15 @@ const headroomBytes = 512;
 // A removed entry is a DEL marker that goes by itself; never a rollup purge, whose entries can come back after a crash.
 const tombstoneLines = "KV-Operation: DEL\r\nNats-TTL: 24h\r\n";
 
-/** Makes the projection's bucket where it is missing and opens its entries for folding. */
-export async function openEntries(broker: Broker, projection: Projection): Promise<Entries> {
+/** Makes sure of the projection's bucket (bucket.ts) and opens its entries for folding. */
+export async function openEntries(
+  broker: Broker,
+  projection: Projection,
+  report: Report,
+): Promise<Entries> {
   const { name } = projection;
   const config = bucketConfig(name);
-  await ensureStream(broker.jsm, config);
+  await ensureBucket(broker, name, report);
   const remembered = new Map<string, { readonly state: unknown }>(); // in order of use: the first is the oldest
 
   function remember(key: string, state: unknown): void {

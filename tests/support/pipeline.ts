@@ -51,7 +51,7 @@ export async function startTestPipeline(
       retentionMs: options.retentionMs ?? 3_600_000,
     },
     identityLimits: { countMax: 100_000, ageMs: 3_600_000 },
-    openEntries: (projection) => openEntries(broker, projection),
+    openEntries: (projection) => openEntries(broker, projection, (fact) => facts.push(fact)),
     async readEntry(projection, key, wait) {
       const reader = await openProjectionReader(broker.nc, broker);
       if (wait !== undefined) await reader.reach(projection, wait);
