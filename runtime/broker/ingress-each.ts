@@ -9,11 +9,18 @@ import { wireHeaders } from "./wire.ts";
 
 export interface Each {
   send(request: Request): void;
+  /** Nothing waits for an answer. */
+  readonly idle: boolean;
   /** Nobody will answer any more: all that wait are settled with this. */
   lost(error: EddyError): void;
 }
 
-export function createEach(nc: NatsConnection, stream: string, pace: Pace): Each {
+export function createEach(
+  nc: NatsConnection,
+  stream: string,
+  pace: Pace,
+  onIdle: () => void,
+): Each {
   const inbox = createInbox();
   const waiting = new Map<string, { request: Request; messageId: string }>();
   let slots = 0;
@@ -47,6 +54,7 @@ export function createEach(nc: NatsConnection, stream: string, pace: Pace): Each
       const used: string[] = [];
       request.onSettled = () => {
         for (const slot of used) waiting.delete(slot);
+        if (waiting.size === 0) onIdle();
       };
       try {
         for (const [messageId, { natsSubject, data, lines }] of request.publishes) {
@@ -59,6 +67,9 @@ export function createEach(nc: NatsConnection, stream: string, pace: Pace): Each
       } catch (cause) {
         request.settle(notConnected(nc, cause)); // closed or draining in between
       }
+    },
+    get idle() {
+      return waiting.size === 0;
     },
     lost(error) {
       for (const { request } of waiting.values()) request.settle(error);

@@ -27,32 +27,31 @@ function paceAt(utilization: number) {
 
 test("P1: it begins with publishes, and turns to batches once it waits for the server", () => {
   const { pace, answers } = paceAt(0.3);
-  assert.equal(pace.batches(50), false);
+  assert.equal(pace.gathers, false);
   answers(63, 0.5);
-  assert.equal(pace.batches(50), false);
+  assert.equal(pace.gathers, false);
   answers(1, 0.5);
-  assert.equal(pace.batches(50), true);
-  assert.equal(pace.batches(11), false, "a few are cheaper alone");
+  assert.equal(pace.gathers, true);
 });
 
 test("P1: a process that is busy itself, or waits for nobody, gains nothing by batches", () => {
   const own = paceAt(0.95);
   own.answers(200, 0.5);
-  assert.equal(own.pace.batches(50), false);
+  assert.equal(own.pace.gathers, false);
   const idle = paceAt(0.1);
   for (let n = 0; n < 200; n++) idle.answers(1, 5, n % 30 === 0 ? 0 : 3);
-  assert.equal(idle.pace.batches(50), false);
+  assert.equal(idle.pace.gathers, false);
 });
 
 test("P1: batches that are no faster than publishes were end at once, others after a while to measure again", () => {
   const { pace, answers, pass } = paceAt(0.3);
   answers(64, 0.5);
   pace.stored(20, 5);
-  assert.equal(pace.batches(20), true);
+  assert.equal(pace.gathers, true);
   pace.stored(20, 11);
-  assert.equal(pace.batches(20), false);
+  assert.equal(pace.gathers, false);
   answers(64, 0.5);
-  assert.equal(pace.batches(20), true);
+  assert.equal(pace.gathers, true);
   pass(10_000);
-  assert.equal(pace.batches(20), false);
+  assert.equal(pace.gathers, false);
 });

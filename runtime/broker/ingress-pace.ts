@@ -4,8 +4,10 @@
 import { type EventLoopUtilization, performance } from "node:perf_hooks";
 
 export interface Pace {
-  /** So many go as a batch. */
-  batches(count: number): boolean;
+  /** What comes while something is under way waits for it, to go together. */
+  readonly gathers: boolean;
+  /** Fewer events are cheaper one by one. */
+  readonly batchMin: number;
   /** A single publish was answered; so many others still wait. */
   answered(waiting: number): void;
   /** A batch was stored. */
@@ -33,7 +35,10 @@ export function createPace(
   }
 
   return {
-    batches: (many) => many >= batchMin && now() < until,
+    batchMin,
+    get gathers() {
+      return now() < until;
+    },
     answered(waiting) {
       if (waiting === 0) return begin(); // what follows may be long in coming
       if (++count < window) return;

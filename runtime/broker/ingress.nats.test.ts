@@ -8,6 +8,7 @@ import { startNats } from "../../tests/support/nats.ts";
 import { type CloudEvent, decodeMessage, EddyError, parseHeaderBlock } from "../events/index.ts";
 import type { NatsConnection } from "./client.ts";
 import { createIngress, type Store } from "./ingress.ts";
+import type { Pace } from "./ingress-pace.ts";
 import { readMessage, type StoredMessage } from "./stored.ts";
 import { ensureStream, homeStreamConfig } from "./streams.ts";
 
@@ -44,9 +45,10 @@ async function rejection(work: Promise<unknown>, code: string): Promise<EddyErro
 
 type Ingress = (nc: NatsConnection) => Store;
 
-/** Publishes, and batches wherever there are two events: what is promised holds for both. */
+/** Publishes, and batches wherever there is an event: what is promised holds for both. */
+const pace = (gathers: boolean): Pace => ({ gathers, batchMin: 1, answered() {}, stored() {} });
+
 function inBothWays(name: string, body: (ingress: Ingress) => Promise<void>): void {
-  const pace = (asBatch: boolean) => ({ batches: () => asBatch, answered() {}, stored() {} });
   test(name, () => body((nc) => createIngress(nc, { stream }, pace(false))));
   test(`${name} (in batches)`, () => body((nc) => createIngress(nc, { stream }, pace(true))));
 }
@@ -242,7 +244,7 @@ test("I2, I4: many requests at once are one batch; one that is refused for a dup
   await using nats = await startNats();
   const nc = await nats.connect();
   await homeOf(nc);
-  const store = createIngress(nc, { stream }, { batches: () => true, answered() {}, stored() {} });
+  const store = createIngress(nc, { stream }, pace(true));
   const request = (from: number) => store([eventOf(`e${from}`), eventOf(`e${from + 1}`)]);
   const round = async (first: number) =>
     (await Promise.all(Array.from({ length: 20 }, (_, n) => request(first + 2 * n)))).flat();

@@ -20,7 +20,7 @@ export function createIngress(
   { stream }: { stream: string },
   pace: Pace = createPace(),
 ): Store {
-  const each = createEach(nc, stream, pace);
+  const each = createEach(nc, stream, pace, () => setImmediate(flush));
   const batches = createBatches(nc, stream, pace, each, () => setImmediate(flush));
   let due: Request[] = []; // to be sent
   let link: "up" | "down" = nc.isClosed() ? "down" : "up";
@@ -46,7 +46,7 @@ export function createIngress(
   }
 
   function flush(): void {
-    if (batches.underWay) return;
+    if (due.length === 0 || batches.underWay || (pace.gathers && !each.idle)) return;
     const all = due;
     due = [];
     if (link === "down") {
@@ -54,7 +54,8 @@ export function createIngress(
       return;
     }
     const messages = all.reduce((sum, { publishes }) => sum + publishes.size, 0);
-    const together = pace.batches(messages) ? batchable(all) : new Set<Request>();
+    const asBatch = pace.gathers && messages >= pace.batchMin;
+    const together = asBatch ? batchable(all) : new Set<Request>();
     for (const request of all) if (!together.has(request)) each.send(request);
     if (together.size > 0) batches.send([...together]);
   }
