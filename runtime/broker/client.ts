@@ -19,6 +19,7 @@ export {
   type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
+export { Objm } from "@nats-io/obj";
 export {
   type ConnectionOptions,
   connect,

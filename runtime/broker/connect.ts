@@ -1,7 +1,7 @@
 // The connection to NATS: made, kept, and judged. Owns reconnecting and the check of the server's version.
 // A broker that exists speaks to a server that is new enough and has JetStream.
 import { readFile } from "node:fs/promises";
-import { describeThrown, EddyError } from "../events/index.ts";
+import { dataBucketOf, describeThrown, EddyError } from "../events/index.ts";
 import {
   type ConnectionOptions,
   connect,
@@ -14,6 +14,7 @@ import {
   nkeyAuthenticator,
 } from "./client.ts";
 import { judgeServerVersion } from "./local/index.ts";
+import { type ObjectLimits, type Objects, openObjects } from "./objects.ts";
 
 export interface BrokerOptions {
   readonly servers: readonly string[];
@@ -42,26 +43,39 @@ export interface Broker {
   readonly home: string;
   /** The server's own limit on a message, headers included. */
   readonly maxPayloadBytes: number;
+  /** Data of events that are too large for a message. */
+  readonly objects: Objects;
   /** What is weaker than it should be on this server, where something is. */
   readonly warning?: string;
   close(): Promise<void>;
 }
 
+export interface Names {
+  readonly app: string;
+  readonly home: string;
+  readonly objects?: ObjectLimits;
+}
+
+const objectLimits: ObjectLimits = { bytesMax: 64 * 2 ** 20, storeBytesMax: 4 * 2 ** 30 };
+
 /** Connects once. Throws `EDDY_NOT_CONNECTED`, `EDDY_SERVER_TOO_OLD` or `EDDY_NO_JETSTREAM`. */
 export async function connectBroker(
   options: BrokerOptions,
-  names: { app: string; home: string },
+  { app, home, objects = objectLimits }: Names,
 ): Promise<Broker> {
   const nc = await open(options);
   try {
     const verdict = judgeServerVersion(nc.info?.version ?? "0.0.0");
     if (verdict.kind === "refused") throw new EddyError("EDDY_SERVER_TOO_OLD", verdict.message);
     const jsm = await manager(nc);
+    const js = jetstream(nc);
     return {
       nc,
-      js: jetstream(nc),
+      js,
       jsm,
-      ...names,
+      app,
+      home,
+      objects: openObjects({ nc, js, jsm }, dataBucketOf(home), objects),
       maxPayloadBytes: nc.info?.max_payload ?? 1_048_576,
       ...(verdict.kind === "weaker" ? { warning: verdict.warning } : {}),
       close: () => nc.close(),
@@ -75,7 +89,7 @@ export async function connectBroker(
 /** Connects, and keeps trying while no server answers; `onWait` says so each time. */
 export async function connectBrokerPatiently(
   options: BrokerOptions,
-  names: { app: string; home: string },
+  names: Names,
   onWait: (error: EddyError, waitMs: number) => void,
   signal: AbortSignal,
 ): Promise<Broker> {

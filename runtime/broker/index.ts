@@ -30,6 +30,8 @@ export { AckPolicy, consumerInfo, durable, ensureConsumer, windConsumer } from "
 export { Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
+export type { Found } from "./object-read.ts";
+export type { ObjectLimits, StoredObject } from "./objects.ts";
 export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";
 export { type Range, readRange } from "./range.ts";
 export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";

@@ -1,8 +1,10 @@
 // What one request wants stored: its events as messages, and the answers that have come. Pure but for its timer.
 import { createHash } from "node:crypto";
 import {
+  type Claim,
   type CloudEvent,
   type EddyError,
+  type EncodedMessage,
   encodeMessage,
   eventSubject,
   keyOf,
@@ -10,13 +12,17 @@ import {
 } from "../events/index.ts";
 import { batchMessagesMax } from "./batch.ts";
 import type { NatsConnection } from "./client.ts";
+import { claimFor } from "./ingress-claim.ts";
 import { tooLarge } from "./ingress-refusal.ts";
+import type { Objects } from "./objects.ts";
 
 /** Longest silence: with every answer that comes, the wait for the rest starts anew. */
 export const answerMsMax = 5_000;
 
 export interface Publish {
   readonly event: CloudEvent;
+  /** Its data, where that goes elsewhere. */
+  readonly claim?: Claim;
   readonly natsSubject: string;
   /** Header lines, each ended by CR LF. */
   readonly lines: string;
@@ -79,20 +85,29 @@ const batchBytesMax = 8 * 2 ** 20;
 export function publishesOf(
   events: readonly CloudEvent[],
   nc: NatsConnection,
+  objects: Objects | undefined,
 ): ReadonlyMap<string, Publish> {
   const maxBytes = nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
   const publishes = new Map<string, Publish>();
   for (const event of events) {
     const messageId = messageIdOf(event);
     if (publishes.has(messageId)) continue;
-    const { headerLines, data } = encodeMessage(event);
-    const lines = `${headerLines}Nats-Msg-Id: ${messageId}\r\n`;
-    const sizeBytes = "NATS/1.0\r\n\r\n".length + lines.length + data.byteLength;
+    const idLine = `Nats-Msg-Id: ${messageId}\r\n`;
+    const whole = encodeMessage(event);
+    const wholeBytes = sizeOf(whole, idLine);
+    const claim = wholeBytes > maxBytes ? claimFor(event, whole, wholeBytes, objects) : undefined;
+    const { headerLines, data } = claim?.message ?? whole;
+    const sizeBytes = claim === undefined ? wholeBytes : sizeOf(claim.message, idLine);
     if (sizeBytes > maxBytes) throw tooLarge(event, sizeBytes, `the server takes ${maxBytes}`);
     const natsSubject = eventSubject(event.type, keyOf(event));
-    publishes.set(messageId, { event, natsSubject, lines, data, sizeBytes });
+    const publish = { event, natsSubject, lines: `${headerLines}${idLine}`, data, sizeBytes };
+    publishes.set(messageId, claim === undefined ? publish : { ...publish, claim });
   }
   return publishes;
+}
+
+function sizeOf({ headerLines, data }: EncodedMessage, more: string): number {
+  return "NATS/1.0\r\n\r\n".length + headerLines.length + more.length + data.byteLength;
 }
 
 export function outcomes(

@@ -3,7 +3,8 @@
 // I1 `store` resolves only when the home stream itself has all events. Another stream that listens to the same
 //    subjects, such as a hub's over a leaf link, answers too; its answers do not count.
 // I2 An event sent again within the server's window is not stored again: its message id is a digest of its identity.
-// I3 Where `store` rejects, some events of the request may be stored. Sending the request again is safe by I2.
+// I3 Data that is too large for a message is stored as an object before its event, and the event refers to it.
+// I4 Where `store` rejects, some events of the request may be stored. Sending the request again is safe by I2.
 import { type CloudEvent, EddyError, nameOf, type StoredEvent } from "../events/index.ts";
 import type { NatsConnection } from "./client.ts";
 import { createBatches } from "./ingress-batch.ts";
@@ -11,13 +12,14 @@ import { createEach } from "./ingress-each.ts";
 import { createPace, type Pace } from "./ingress-pace.ts";
 import { notConnected } from "./ingress-refusal.ts";
 import { answerMsMax, batchable, outcomes, publishesOf, type Request } from "./ingress-request.ts";
+import type { Objects } from "./objects.ts";
 
 export type Store = (events: readonly CloudEvent[]) => Promise<StoredEvent[]>;
 
 /** Gives the function that stores events in the home stream. It lasts as long as the connection. */
 export function createIngress(
   nc: NatsConnection,
-  { stream }: { stream: string },
+  { stream, objects }: { stream: string; objects?: Objects },
   pace: Pace = createPace(),
 ): Store {
   const each = createEach(nc, stream, pace, () => setImmediate(flush));
@@ -61,8 +63,11 @@ export function createIngress(
   }
 
   return async function store(events) {
-    const publishes = publishesOf(events, nc);
+    const publishes = publishesOf(events, nc, objects);
     if (link === "down") throw notConnected(nc);
+    for (const { claim, natsSubject } of publishes.values()) {
+      if (claim !== undefined) await objects?.put(claim.ref, claim.data, natsSubject);
+    }
     domain ??= domainOf(nc);
     const ownDomain = await domain.catch((cause) => {
       domain = undefined;

@@ -63,13 +63,14 @@ const notFound = 404;
 
 /** Reads what a subject filter holds now, oldest first, and ends. */
 export async function readAll(
-  broker: Broker,
+  broker: Pick<Broker, "jsm">,
   stream: string,
   filter: string,
   onMessage: (message: {
     readonly seq: number;
     readonly subject: string;
     readonly data: Uint8Array;
+    readonly time: Date;
   }) => void,
 ): Promise<void> {
   for (let seq = 1; ; ) {

@@ -53,7 +53,7 @@ async function emit(
   const bytes = await bytesOf(data);
   const stored = await withBroker(options, async (broker, { app }) => {
     const event = eventOf(type, bytes, app, options);
-    const store = createIngress(broker.nc, { stream: broker.home });
+    const store = createIngress(broker.nc, { stream: broker.home, objects: broker.objects });
     return (await store([event]))[0];
   });
   if (options.json) return printJson(stored);

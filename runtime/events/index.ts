@@ -10,6 +10,19 @@ export {
   makeEvent,
 } from "./attributes.ts";
 export { codecOf, type DataCodec, decodeData, encodeData } from "./data.ts";
+export {
+  type Claim,
+  type DataRef,
+  dataBucketOf,
+  datarefOf,
+  digestOf,
+  isAway,
+  messageWith,
+  namesIn,
+  putBack,
+  takeOut,
+  textMax,
+} from "./dataref.ts";
 export { describeThrown, EddyError, type ErrorFacts, inputError } from "./errors.ts";
 export {
   type AttributeValue,

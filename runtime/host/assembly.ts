@@ -87,7 +87,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
   async function bringUp(): Promise<void> {
     const made = await connectBrokerPatiently(
       brokerOptions(config),
-      { app: config.app, home: config.home.stream },
+      { app: config.app, home: config.home.stream, objects: config.objects },
       (error, waitMs) =>
         log.warn({ code: error.code }, `${error.message} (next try in ${waitMs} ms)`),
       stopping.signal,
@@ -126,7 +126,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
 async function makeCore(config: Config, broker: Broker, report: Report): Promise<Core> {
   const projections = await openProjectionReader(broker.nc, broker);
   const pipeline = await startPipeline(pipelineParts(config, broker, projections, report));
-  const store = createIngress(broker.nc, { stream: broker.home });
+  const store = createIngress(broker.nc, { stream: broker.home, objects: broker.objects });
   return { broker, pipeline, projections, store };
 }
 

@@ -2,7 +2,7 @@
 // C1 A Config that exists is complete and within bounds.   C2 Everything that is wrong is told at once, with
 // the key, where it stands, the value (never a secret) and what is allowed.
 import { Value } from "typebox/value";
-import type { BrokerOptions } from "../broker/index.ts";
+import type { BrokerOptions, ObjectLimits } from "../broker/index.ts";
 import type { FolderSettings } from "../modules/index.ts";
 import { fromEnvironment } from "./config-env.ts";
 import { readConfigFile } from "./config-file.ts";
@@ -34,6 +34,8 @@ export interface Config {
     readonly retentionMs: number;
     readonly maxBytes: number;
   };
+  /** Data that is too large for a message. */
+  readonly objects: ObjectLimits;
   /** Port 0 takes any free one. */
   readonly http: {
     readonly host: string;
@@ -125,6 +127,7 @@ function assemble(given: ReadonlyMap<KeyPath, Given>): Config {
       retentionMs: get("home.retention"),
       maxBytes: get("home.maxBytes"),
     },
+    objects: { bytesMax: get("objects.maxBytes"), storeBytesMax: get("objects.storeBytes") },
     http: {
       host: get("http.host"),
       port: get("http.port"),

@@ -43,6 +43,8 @@ const kinds = {
   EDDY_STORE_REFUSED: { status: 503, title: "The home stream refused" },
   EDDY_HOME_MISSING: { status: 503, title: "The home stream is not there" },
   EDDY_HOME_FULL: { status: 507, title: "The home stream is full" },
+  EDDY_OBJECTS_FULL: { status: 507, title: "There is no room for large data" },
+  EDDY_OBJECT_NOT_STORED: { status: 503, title: "The large data was not stored" },
   EDDY_HTTP_BUSY: { status: 503, title: "The node watches as much as it can" },
   EDDY_HTTP_QUERY: { status: 400, title: "A query parameter is not legal" },
   EDDY_HTTP_MALFORMED: { status: 400, title: "The request is no HTTP" },

@@ -1,9 +1,18 @@
 // One event in its lane: handler, conclusion. The only place where user code runs, or is asked to run elsewhere.
-import { type Handler, leavesOut } from "../authoring/index.ts";
+import type { Handler } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
-import type { CloudEvent } from "../events/index.ts";
-import { concludeExpired, concludeFailed, concludeFiltered, concludeHandled } from "./conclude.ts";
-import { checkEffectSize, effectOf } from "./effect.ts";
+import { isAway } from "../events/index.ts";
+import { type Fetched, fetchWhole } from "./away/fetch.ts";
+import { allFit, storeLarge } from "./away/store.ts";
+import {
+  concludeDead,
+  concludeExpired,
+  concludeFailed,
+  concludeFiltered,
+  concludeHandled,
+} from "./conclude.ts";
+import { contractError, isLeftOut } from "./contract.ts";
+import { effectOf } from "./effect.ts";
 import { expiryOf } from "./expiry.ts";
 import { type Folded, foldEvent } from "./fold.ts";
 import { type Result, runReaction } from "./handle.ts";
@@ -14,33 +23,79 @@ import { termsOf, type VersionTerms } from "./terms.ts";
 /** Runs the current version of the handler on a job; `leave` frees its lane. */
 export type Attempts = (job: EventJob) => void;
 
-export function createAttempts(scope: Scope, leave: (job: EventJob) => void): Attempts {
+type Leave = (job: EventJob) => void;
+
+/** What runs: a job, or one with its data put back. */
+type Running = Pick<EventJob, "handler" | "event" | "position" | "attempt" | "original" | "key">;
+
+export function createAttempts(scope: Scope, leave: Leave): Attempts {
   let handler: Handler | undefined;
   let remote: Remote | undefined;
   let terms: VersionTerms = { deadlineMs: 0, source: "", maxAgeMs: undefined };
 
-  return function run(job) {
-    const current = scope.handler();
-    if (current !== handler) {
-      handler = current;
-      remote = remoteOf(current);
-      terms = termsOf(scope, current);
+  function current(): Handler {
+    const now = scope.handler();
+    if (now !== handler) {
+      handler = now;
+      remote = remoteOf(now);
+      terms = termsOf(scope, now);
     }
-    const { declaration } = current;
-    if (job.handler !== current) {
-      job.handler = current; // swapped while the event waited for its turn: it meets the new `where` too
-      if (leavesOut(declaration, job.event)) {
-        concludeFiltered(scope, job);
-        leave(job);
+    return now;
+  }
+
+  function run(job: EventJob): void {
+    const now = current();
+    if (job.handler !== now) {
+      job.handler = now; // swapped while the event waited for its turn: it meets the new `where` too
+      if (isLeftOut(now, job.event)) {
+        leftOut(scope, job, leave);
         return;
       }
     }
     if (terms.maxAgeMs !== undefined || job.event.extensions.expirytime !== undefined) {
       if (job.anyAge === undefined && expire(scope, job, leave, terms.maxAgeMs)) return;
     }
+    if (isAway(job.event)) void fetchAndStart(job);
+    else start(job, job, leave);
+  }
+
+  // Its `where` and its contract could not be asked before.
+  async function fetchAndStart(job: EventJob): Promise<void> {
+    let whole: Fetched | undefined;
+    try {
+      whole = await fetchWhole(scope, job);
+    } catch (error) {
+      fail(scope, job, leave, error);
+      return;
+    }
+    if (whole === undefined) {
+      leave(job); // the session is over
+      return;
+    }
+    const { event, original, release } = whole;
+    const leaveAfter: Leave = (left) => {
+      release();
+      leave(left);
+    };
+    job.handler = current();
+    if (isLeftOut(job.handler, event)) {
+      leftOut(scope, job, leaveAfter);
+      return;
+    }
+    const broken = contractError(job.handler, event);
+    if (broken !== undefined) {
+      void concludeDead(scope, job, "schema", broken).finally(() => leaveAfter(job));
+      return;
+    }
+    const { position, attempt, key } = job;
+    start({ handler: job.handler, event, original, position, attempt, key }, job, leaveAfter);
+  }
+
+  function start(running: Running, job: EventJob, leave: Leave): void {
+    const { declaration } = job.handler;
     if (remote !== undefined) {
-      void attemptRemotely(remote, scope, job, terms).then(
-        (messages) => endWell(scope, job, leave, messages),
+      void attemptRemotely(remote, scope, running, terms).then(
+        (messages) => endStored(scope, job, leave, messages),
         (error: unknown) => fail(scope, job, leave, error),
       );
       return;
@@ -48,36 +103,33 @@ export function createAttempts(scope: Scope, leave: (job: EventJob) => void): At
     if (declaration.kind === "projection") {
       const { entries } = scope;
       if (entries === undefined) throw new RangeError("a projection needs its entries");
-      const folded = foldEvent(declaration, job.event, job.key, entries);
+      const folded = foldEvent(declaration, running.event, job.key, entries);
       if (folded instanceof Promise) void folded.then((later) => endFold(scope, job, leave, later));
       else endFold(scope, job, leave, folded);
       return;
     }
-    const result = runReaction(declaration, job, terms, scope.around);
+    const result = runReaction(declaration, running, terms, scope.around);
     if (result instanceof Promise) void result.then((later) => endRun(scope, job, leave, later));
     else endRun(scope, job, leave, result);
-  };
+  }
+
+  return run;
+}
+
+function leftOut(scope: Scope, job: EventJob, leave: Leave): void {
+  concludeFiltered(scope, job);
+  leave(job);
 }
 
 /** Concludes an event that is too old; false where it may run. */
-function expire(
-  scope: Scope,
-  job: EventJob,
-  leave: (job: EventJob) => void,
-  maxAgeMs: number | undefined,
-): boolean {
+function expire(scope: Scope, job: EventJob, leave: Leave, maxAgeMs: number | undefined): boolean {
   const policy = expiryOf(job.event, job.original.timeMs, maxAgeMs, Date.now());
   if (policy === undefined) return false;
   void concludeExpired(scope, job, policy).finally(() => leave(job));
   return true;
 }
 
-function endFold(
-  scope: Scope,
-  job: EventJob,
-  leave: (job: EventJob) => void,
-  folded: Folded,
-): void {
+function endFold(scope: Scope, job: EventJob, leave: Leave, folded: Folded): void {
   if (folded.kind === "threw") {
     fail(scope, job, leave, folded.error);
     return;
@@ -85,39 +137,49 @@ function endFold(
   endWell(scope, job, leave, [folded.message]);
 }
 
-function endRun(scope: Scope, job: EventJob, leave: (job: EventJob) => void, result: Result): void {
+function endRun(scope: Scope, job: EventJob, leave: Leave, result: Result): void {
   if (result.kind === "threw") {
     fail(scope, job, leave, result.error);
     return;
   }
   let messages: readonly BatchMessage[];
   try {
-    messages = result.emitted.map((event) => effectMessage(scope, job.handler.name, event));
+    messages = result.emitted.map(effectOf);
   } catch (error) {
     fail(scope, job, leave, error);
     return;
   }
-  endWell(scope, job, leave, messages);
+  if (allFit(scope, messages)) endWell(scope, job, leave, messages);
+  else {
+    void storeLarge(scope, job.handler.name, messages).then(
+      (stored) => endStored(scope, job, leave, stored),
+      (error: unknown) => fail(scope, job, leave, error),
+    );
+  }
+}
+
+function endStored(
+  scope: Scope,
+  job: EventJob,
+  leave: Leave,
+  messages: readonly BatchMessage[] | undefined,
+): void {
+  if (messages === undefined) leave(job);
+  else endWell(scope, job, leave, messages);
 }
 
 function endWell(
   scope: Scope,
   job: EventJob,
-  leave: (job: EventJob) => void,
+  leave: Leave,
   messages: readonly BatchMessage[],
 ): void {
   concludeHandled(scope, job, messages);
   leave(job);
 }
 
-function fail(scope: Scope, job: EventJob, leave: (job: EventJob) => void, error: unknown): void {
+function fail(scope: Scope, job: EventJob, leave: Leave, error: unknown): void {
   // Cut off by the stop: no attempt of its own, the next start delivers the event again.
   if (scope.around.stopping.over) leave(job);
   else void concludeFailed(scope, job, error).finally(() => leave(job));
-}
-
-function effectMessage(scope: Scope, handler: string, event: CloudEvent): BatchMessage {
-  const effect = effectOf(event);
-  checkEffectSize(effect, scope.broker.maxPayloadBytes, handler);
-  return effect;
 }

@@ -33,7 +33,8 @@ export function concludeFiltered(scope: Scope, job: Job): void {
 export async function concludeFailed(scope: Scope, job: Job, thrown: unknown): Promise<void> {
   const cause = asCause(thrown);
   const attempts = [...job.attempts, failedAttempt(job, cause)];
-  if (cause instanceof Permanent) return concludeDead(scope, job, "permanent", cause, attempts);
+  if (cause instanceof Permanent)
+    return concludeDead(scope, job, "permanent", refusalIn(cause), attempts);
   const due = nextDue(backoffOf(scope, job), job.attempt, cause, Date.now(), Math.random());
   if (due === undefined) return concludeDead(scope, job, "attempts", cause, attempts);
   const parcel: Parcel = {
@@ -196,6 +197,12 @@ function asCause(thrown: unknown): unknown {
   } catch {
     return new Error("threw an object that cannot be looked at");
   }
+}
+
+// What the runtime itself refuses says so by its code, in the letter as well.
+function refusalIn(permanent: Permanent): unknown {
+  const { cause, message } = permanent;
+  return cause instanceof EddyError && cause.message === message ? cause : permanent;
 }
 
 function failedAttempt(job: Job, cause: unknown): Attempt {

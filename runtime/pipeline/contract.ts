@@ -1,6 +1,6 @@
 // What a handler takes: the subjects it wants of those its filter delivers, and whether an event fits its contract.
 // Reads declarations, decides nothing else. Throws for nothing.
-import { type Handler, listOf } from "../authoring/index.ts";
+import { type Handler, leavesOut, listOf } from "../authoring/index.ts";
 import { validatorOf } from "../contracts/index.ts";
 import {
   type CloudEvent,
@@ -8,6 +8,7 @@ import {
   EddyError,
   type Fault,
   inputError,
+  isAway,
   nameOf,
   subjectOfType,
 } from "../events/index.ts";
@@ -19,7 +20,12 @@ export function wantedSubjects({ declaration: { from } }: Handler) {
   return { from, types };
 }
 
-/** Why the handler cannot take the event, where it cannot. */
+/** Whether the handler's `where` leaves the event out. Whose data is outside is looked at once it is there. */
+export function isLeftOut({ declaration }: Handler, event: CloudEvent): boolean {
+  return !isAway(event) && leavesOut(declaration, event);
+}
+
+/** Why the handler cannot take the event, where it cannot. Data that is outside is checked once it is there. */
 export function contractError(handler: Handler, event: CloudEvent): EddyError | undefined {
   const type = handler.declaration.from.find((known) => known.type === event.type);
   const what = () => `${handler.name} cannot take ${nameOf(event)}`; // asked for each event, needed for few
@@ -27,6 +33,7 @@ export function contractError(handler: Handler, event: CloudEvent): EddyError | 
     const text = `${what()}: it does not read this type any more. Give it back once it does, or discard it`;
     return inputError("EDDY_EVENT_UNWANTED", text);
   }
+  if (isAway(event)) return undefined;
   try {
     const wrong = validatorOf(type.schema)(event.data);
     if (wrong.length === 0) return undefined;

@@ -1,7 +1,6 @@
 // What an emitted event becomes in the batch. Pure.
-import { Permanent } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
-import { type CloudEvent, EddyError, encodeMessage, eventSubject, keyOf } from "../events/index.ts";
+import { type CloudEvent, encodeMessage, eventSubject, keyOf } from "../events/index.ts";
 
 export function effectOf(event: CloudEvent): BatchMessage {
   const { headerLines, data } = encodeMessage(event);
@@ -15,10 +14,7 @@ export function effectOf(event: CloudEvent): BatchMessage {
 
 const headroomBytes = 512; // batch and fence headers, and the protocol's own
 
-/** Throws Permanent for an effect that the server does not take. */
-export function checkEffectSize(effect: BatchMessage, bytesMax: number, handler: string): void {
-  const bytes = effect.headerLines.length + effect.data.byteLength + headroomBytes; // header lines are ASCII
-  if (bytes <= bytesMax) return;
-  const message = `${handler} emitted ${effect.natsSubject} with ${bytes} bytes; the server takes ${bytesMax}`;
-  throw new Permanent(message, { cause: new EddyError("EDDY_EFFECT_TOO_LARGE", message) });
+/** What the server counts against its limit on a message. */
+export function effectBytes({ headerLines, data }: BatchMessage): number {
+  return headerLines.length + data.byteLength + headroomBytes; // header lines are ASCII
 }

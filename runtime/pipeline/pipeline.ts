@@ -12,6 +12,7 @@ import {
   retryStreamConfig,
 } from "../broker/index.ts";
 import { describeThrown } from "../events/index.ts";
+import { createSweep } from "./away/sweep.ts";
 import { type Committer, createCommitter } from "./commit.ts";
 import { createGate } from "./crashes/gate.ts";
 import type { OpenEntries } from "./entries.ts";
@@ -56,6 +57,7 @@ export interface Pipeline {
 }
 
 const cutEveryMs = 60_000;
+const sweepEveryMs = 600_000;
 
 export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const { broker, report, defaults } = parts;
@@ -77,6 +79,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const committers = createCommitters(broker, report, identities);
   const cut = joined(cutOnce);
   const rounds = setInterval(() => void cut(), cutEveryMs);
+  const sweeps = startSweeps(broker, report);
 
   function start(handler: Handler): Runner {
     return startRunner(handler, {
@@ -145,6 +148,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     identities,
     async stop(drainMs) {
       clearInterval(rounds);
+      sweeps.stop();
       const timer = setTimeout(stopping.cutOff, drainMs);
       await applying;
       await Promise.all([...runners.values()].map((runner) => runner.stop()));
@@ -154,6 +158,20 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       clearTimeout(timer);
     },
   };
+}
+
+/** Removes data that nothing refers to any more, now and then. */
+function startSweeps(broker: Broker, report: Report): { stop(): void } {
+  const sweep = createSweep(broker);
+  const round = joined(async () => {
+    await sweep.run(Date.now()).catch((error: unknown) => {
+      const about = broker.objects.bucket;
+      const message = `what nobody needs was not removed from ${about}: ${describeThrown(error).message}; the next round tries again`;
+      report({ kind: "trouble", code: "EDDY_OBJECTS_NOT_SWEPT", about, message });
+    });
+  });
+  const timer = setInterval(() => void round(), sweepEveryMs);
+  return { stop: () => clearInterval(timer) };
 }
 
 /** One committer for each destination stream. */

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { Handler } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
-import { checkEffectSize } from "./effect.ts";
+import { allFit, storeLarge } from "./away/store.ts";
 import type { ReadEntry, Terms } from "./handle.ts";
 import type { EventJob, Scope } from "./scope.ts";
 import { termsOf } from "./terms.ts";
@@ -34,13 +34,13 @@ export function remoteOf(handler: Handler): Remote | undefined {
   return "remote" in handler ? (handler as RemoteHandler).remote : undefined;
 }
 
-/** One attempt; gives what is to be stored. Rejects with what the handler threw, or with why it was stopped. */
+/** One attempt; gives what is to be stored, or nothing where the session was over before. Rejects with what the handler threw, or with why it was stopped. */
 export async function attemptRemotely(
   remote: Remote,
   scope: Scope,
-  job: EventJob,
+  job: RemoteCall["job"] & Pick<EventJob, "handler" | "key">,
   terms: Terms,
-): Promise<readonly BatchMessage[]> {
+): Promise<readonly BatchMessage[] | undefined> {
   const { entries } = scope;
   const call = { job, terms, readEntry: scope.around.readEntry };
   if (entries !== undefined) {
@@ -48,14 +48,11 @@ export async function attemptRemotely(
     return [entries.fold(job.key, await remote.apply(call, state))];
   }
   const effects = await remote.run(call);
-  for (const effect of effects) {
-    checkEffectSize(effect, scope.broker.maxPayloadBytes, job.handler.name);
-  }
-  return effects;
+  return allFit(scope, effects) ? effects : await storeLarge(scope, job.handler.name, effects);
 }
 
 /** The entry that an event belongs to, for the version that is current. */
-export async function keyRemotely(scope: Scope, job: EventJob): Promise<string> {
+export async function keyRemotely(scope: Scope, job: RemoteCall["job"]): Promise<string> {
   const handler = scope.handler();
   const remote = remoteOf(handler);
   assert(remote !== undefined);

@@ -3,13 +3,15 @@
 // S2 An event meets the identity index before its lane, in stream order. S3 A session that is over settles nothing.
 // S4 Whatever a message or a declaration holds, nothing is thrown into the client's callback.
 // S5 What the handler's `where` leaves out is deduped, and then comes to no lane and is not held to its contract.
-import { leavesOut, parseDuration } from "../authoring/index.ts";
+// S6 Data that is outside is fetched when the event's turn has come, so that its key waits for it and no other; what a
+// projection's key is made of is fetched before, and then the later events of that handler wait.
+import { parseDuration } from "../authoring/index.ts";
 import type { ConsumerInfo, Delivery } from "../broker/index.ts";
 import { decodeStored, type EddyError, inputError } from "../events/index.ts";
 import { createAttempts } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed, concludeFiltered } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
-import { contractError, faultError, subjectError, wantedSubjects } from "./contract.ts";
+import { contractError, faultError, isLeftOut, subjectError, wantedSubjects } from "./contract.ts";
 import { FirstJob } from "./first-job.ts";
 import { createGate } from "./gate.ts";
 import type { Identities } from "./identities/identities.ts";
@@ -163,7 +165,7 @@ export function startSession(parts: SessionParts): Session {
 
   function intoLane(job: EventJob): void {
     const handler = scope.handler();
-    if (leavesOut(handler.declaration, job.event)) {
+    if (isLeftOut(handler, job.event)) {
       concludeFiltered(scope, job);
       return;
     }

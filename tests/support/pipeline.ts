@@ -1,6 +1,11 @@
 // A pipeline in this process on a real server, for tests of the pipeline itself: no folder, no HTTP.
 import type { Declaration, Handler } from "../../runtime/authoring/index.ts";
-import { type Broker, connectBroker, storeBatch } from "../../runtime/broker/index.ts";
+import {
+  type Broker,
+  connectBroker,
+  type ObjectLimits,
+  storeBatch,
+} from "../../runtime/broker/index.ts";
 import { type CloudEvent, encodeMessage, eventSubject, keyOf } from "../../runtime/events/index.ts";
 import {
   type Fact,
@@ -33,11 +38,16 @@ export async function startTestPipeline(
     delaysMs?: readonly number[];
     retentionMs?: number;
     homeMaxBytes?: number;
+    objects?: ObjectLimits;
   } = {},
 ): Promise<TestPipeline> {
   const broker = await connectBroker(
     { servers: [nats.url], name: "test", timeoutMs: 5_000 },
-    { app: options.app ?? "test", home: "EVENTS" },
+    {
+      app: options.app ?? "test",
+      home: "EVENTS",
+      ...(options.objects === undefined ? {} : { objects: options.objects }),
+    },
   );
   const facts: Fact[] = [];
   const pipeline = await startPipeline({

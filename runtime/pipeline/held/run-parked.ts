@@ -2,10 +2,9 @@
 // P1 What runs is marked before, some at a time. Of those that were marked when the process died each has a marker of
 // its own from then on, and only deaths behind that one count; before its last one it runs while nobody else tries any.
 // P2 What it runs is not run again before the outcome of that is stored: by then its standing says so.
-import { leavesOut } from "../../authoring/index.ts";
 import { keyOf, type Token, untoken } from "../../events/index.ts";
 import { concludeDead, concludeFiltered } from "../conclude.ts";
-import { contractError } from "../contract.ts";
+import { contractError, isLeftOut } from "../contract.ts";
 import { crashError } from "../crashes/letter.ts";
 import { storeFenced } from "../crashes/note.ts";
 import { gone, makeJob, uncertain } from "../retry/due.ts";
@@ -75,7 +74,7 @@ async function concludeParked(
   if (whole === undefined || !hasEvent(job)) {
     return await concludeDead(scope, job, "undecodable", gone(parcel));
   }
-  if (leavesOut(scope.handler().declaration, job.event)) return concludeFiltered(scope, job);
+  if (isLeftOut(scope.handler(), job.event)) return concludeFiltered(scope, job);
   const broken = contractError(scope.handler(), job.event);
   if (broken !== undefined) return await concludeDead(scope, job, "schema", broken);
   await new Promise<void>((leave) => attempt(job, leave));

@@ -1,6 +1,6 @@
 // What a handler of a declaration makes of a message of the log before it would run: the same steps in the same order as in
 // a session. Pure.
-import { type Handler, leavesOut } from "../../authoring/index.ts";
+import type { Handler } from "../../authoring/index.ts";
 import type { Delivery } from "../../broker/index.ts";
 import {
   type CloudEvent,
@@ -8,7 +8,7 @@ import {
   type EddyError,
   type Position,
 } from "../../events/index.ts";
-import { contractError, faultError, subjectError, wantedSubjects } from "../contract.ts";
+import { contractError, faultError, isLeftOut, subjectError, wantedSubjects } from "../contract.ts";
 import type { DeadReason } from "../outcome.ts";
 
 /** A message that is for the handler by its subject. */
@@ -45,9 +45,14 @@ export function createSight(
       const cause = subjectError(event, natsSubject, type);
       return { ...at, kind: "dead", reason: "undecodable", cause };
     }
-    if (leavesOut(handler.declaration, event)) return { ...at, kind: "filtered", event };
-    const cause = contractError(handler, event);
-    if (cause !== undefined) return { ...at, kind: "dead", reason: "schema", cause };
-    return { ...at, kind: "event", event };
+    return { ...at, ...lookAt(handler, event) };
   };
+}
+
+/** What the data of an event makes of it. Of data that is outside nothing is known yet. */
+export function lookAt(handler: Handler, event: CloudEvent) {
+  if (isLeftOut(handler, event)) return { kind: "filtered", event } as const;
+  const cause = contractError(handler, event);
+  if (cause !== undefined) return { kind: "dead", reason: "schema", cause } as const;
+  return { kind: "event", event } as const;
 }
