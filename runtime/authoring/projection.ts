@@ -15,8 +15,17 @@ type Intersection<Union> = (Union extends unknown ? (value: Union) => void : nev
 /** The state where no schema of it is given: what the events carry, put together. */
 export type Merged<From extends EventType> = Partial<Intersection<DataOf<From>>>;
 
+export interface ProjectionOptions<Data = Pattern> extends HandlerOptions<Data> {
+  /**
+   * Where `from`, `key`, `apply`, `where` or `state` has changed: all events are folded anew by the new version, while the old one
+   * goes on; then it takes over in one step. Default: the new version goes on with the entries that are there, and the log
+   * says so.
+   */
+  readonly rebuild?: "auto";
+}
+
 export interface ProjectionSpec<From extends EventType, State, Data = Pattern>
-  extends HandlerOptions<Data> {
+  extends ProjectionOptions<Data> {
   readonly from: readonly From[];
   /** The entry that an event belongs to. Events of one entry are folded one after the other. */
   readonly key: (event: EventOf<From>) => string;
@@ -29,7 +38,7 @@ export interface Projection<From extends EventType = EventType, State = unknown>
   readonly kind: "projection";
   readonly name: string;
   readonly from: readonly From[];
-  readonly options: HandlerOptions<Pattern>;
+  readonly options: ProjectionOptions;
   /** The options' `where`; undefined where all events are taken. */
   readonly matches: Matcher | undefined;
   /** Schema of the state, where one was given. */
@@ -80,6 +89,8 @@ export function projection<From extends EventType, State>(
   if (typeof apply !== "function")
     throw nonsense(`${what}: apply must be a function of state and event`);
   checkOptions(what, options);
+  if (options.rebuild !== undefined && options.rebuild !== "auto")
+    throw nonsense(`${what}: rebuild must be "auto", or left out, got ${String(options.rebuild)}`);
   const schema = state === undefined ? {} : { state };
   const matches = matcherOf(options);
   return declared({ kind: "projection", name, from, options, matches, key, apply, ...schema });

@@ -1,5 +1,6 @@
 // `eddy handlers`: each handler with its state and its exact counts.
 import { Command } from "commander";
+import { printable } from "../observe/index.ts";
 import { type HandlerRow, readHandlers } from "../pipeline/index.ts";
 import { withBroker } from "./connection.ts";
 import {
@@ -20,7 +21,7 @@ export function handlersCommand(): Command {
 
 async function handlers(options: ServerOptions & JsonOption): Promise<void> {
   const rows = await withBroker(options, (broker) => readHandlers(broker));
-  if (options.json) return printJson(rows.map((row) => pick(row, fields)));
+  if (options.json) return printJson(rows.map((row) => pick(row, [...fields, "outdated"])));
   if (rows.length === 0) return print("No handler has run on this server yet.");
   print(
     table(
@@ -28,6 +29,12 @@ async function handlers(options: ServerOptions & JsonOption): Promise<void> {
       rows.map((row) => columns.map((name) => row[name])),
     ),
   );
+  for (const { name } of rows.filter((row) => row.outdated)) {
+    const shown = printable(name);
+    print(
+      `${shown}: its entries were folded by an earlier version. To fold them anew: eddy projection rebuild ${shown}`,
+    );
+  }
 }
 
 const fields = [

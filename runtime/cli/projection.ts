@@ -13,6 +13,7 @@ import {
   withServer,
 } from "./options.ts";
 import { brief, print, printJson, printJsonLine, table } from "./output.ts";
+import { rebuildCommand } from "./rebuild.ts";
 import { untilStopped } from "./signals.ts";
 
 type Options = ServerOptions & JsonOption;
@@ -21,7 +22,8 @@ export function projectionCommand(): Command {
   return new Command("projection")
     .addCommand(listCommand())
     .addCommand(getCommand())
-    .addCommand(watchCommand());
+    .addCommand(watchCommand())
+    .addCommand(rebuildCommand());
 }
 
 function projectionSubcommand(name: string): Command {

@@ -123,7 +123,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
   };
 }
 
-async function makeCore(config: Config, broker: Broker, report: Report): Promise<Core> {
+export async function makeCore(config: Config, broker: Broker, report: Report): Promise<Core> {
   const projections = await openProjectionReader(broker.nc, broker);
   const pipeline = await startPipeline(pipelineParts(config, broker, projections, report));
   const store = createIngress(broker.nc, { stream: broker.home, objects: broker.objects });

@@ -14,6 +14,7 @@ import {
 import { narrowestFilter } from "../events/index.ts";
 import type { Delivered } from "./crashes/suspects.ts";
 import { consumerName } from "./ledger/place.ts";
+import { shapeOf } from "./rebuild/shape.ts";
 
 /** Un-acked deliveries that the server lets a handler have: the bound on what is in flight. */
 const maxAckPending = 8_192;
@@ -33,6 +34,7 @@ export function consumerConfig(
 ) {
   const { declaration, file, version, name } = handler;
   const deadlineMs = parseDuration(declaration.options.deadline) ?? defaultDeadlineMs;
+  const shape = shapeOf(handler);
   return {
     ...durable,
     durable_name: consumerName(app, name),
@@ -49,6 +51,7 @@ export function consumerConfig(
       // What `eddy reconcile` has to count, when no runtime runs that could tell.
       "eddy.types": JSON.stringify(listOf(declaration.from).map((type) => type.type)),
       "eddy.start": String(startOf(handler)),
+      ...(shape === undefined ? {} : { "eddy.shape": shape }),
     },
   };
 }

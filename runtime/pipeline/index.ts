@@ -13,6 +13,9 @@ export {
   startPipeline,
 } from "./pipeline.ts";
 export { type Passage, type Progress, passageOf, type Reading, readProgress } from "./progress.ts";
+export { copyOf, type Marker, markerLeaseMs, markerOf } from "./rebuild/marker.ts";
+export type { RebuildProgress, Rebuilt } from "./rebuild/rebuild.ts";
+export { askForRebuild, rebuildFrom } from "./rebuild/service.ts";
 export type { Finding } from "./reconcile/findings.ts";
 export { type Reconciled, reconcile } from "./reconcile/reconcile.ts";
 export type { Remote, RemoteCall, RemoteHandler } from "./remote.ts";

@@ -20,6 +20,8 @@ import type { HandlerState, Report } from "./facts.ts";
 import type { ReadEntry } from "./handle.ts";
 import { type Identities, type IdentityLimits, startIdentities } from "./identities/identities.ts";
 import { joined } from "./joined.ts";
+import type { Rebuilt } from "./rebuild/rebuild.ts";
+import { type RebuildOptions, startRebuilds } from "./rebuild/rebuilds.ts";
 import { cutHead } from "./retention.ts";
 import { boundedError, type ErrorFacts } from "./retry/parcel.ts";
 import { type Runner, startRunner } from "./runner.ts";
@@ -51,6 +53,8 @@ export interface Pipeline {
   status(): readonly HandlerStatus[];
   /** One round of retention: cuts from the home stream's head what is old and done. It runs by itself each minute. */
   cutHead(): Promise<void>;
+  /** Folds the entries of a projection that runs here anew. @throws EddyError `EDDY_REBUILD_…` */
+  rebuild(name: string, options: RebuildOptions): Promise<Rebuilt>;
   readonly identities: { readonly size: number; readonly bytes: number; readonly left: number };
   /** Finishes what is in flight within `drainMs`, stores it, and stops. */
   stop(drainMs: number): Promise<void>;
@@ -77,6 +81,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     report,
   );
   const committers = createCommitters(broker, report, identities);
+  const rebuilds = startRebuilds({ ...parts, identities, runnerOf: (name) => runners.get(name) });
   const cut = joined(cutOnce);
   const rounds = setInterval(() => void cut(), cutEveryMs);
   const sweeps = startSweeps(broker, report);
@@ -93,6 +98,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       openEntries: parts.openEntries,
       gate,
       ensureStreams,
+      atStart: rebuilds.atStart,
       explain: (thrown) => explained(thrown, parts.mapStack),
     });
   }
@@ -104,13 +110,14 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       // Under one name, a reaction and a projection have different ledgers: another handler altogether.
       const next = wanted.get(name);
       if (next?.declaration.kind === runner.handler.declaration.kind) continue;
+      rebuilds.cancel(name);
       runners.delete(name);
       leave(name, runner);
     }
     for (const [name, handler] of wanted) {
       const runner = runners.get(name);
       if (runner === undefined) runners.set(name, start(handler));
-      else if (runner.handler !== handler) await runner.swap(handler);
+      else if (runner.handler !== handler) await rebuilds.swap(runner, handler);
     }
   }
 
@@ -145,10 +152,12 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
         ...(detail === undefined ? {} : { detail }),
       })),
     cutHead: cut,
+    rebuild: rebuilds.run,
     identities,
     async stop(drainMs) {
       clearInterval(rounds);
       sweeps.stop();
+      rebuilds.stop();
       const timer = setTimeout(stopping.cutOff, drainMs);
       await applying;
       await Promise.all([...runners.values()].map((runner) => runner.stop()));

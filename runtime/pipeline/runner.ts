@@ -2,6 +2,7 @@
 // Owns the handler's state. A running one has the ledger's fence and is the only puller of its consumer.
 // R1 A session's ledger is given up and its last unit settled before the next take-over.
 // R2 What is made for a session goes with it, however it ends.
+import { setTimeout as pause } from "node:timers/promises";
 import type { Handler } from "../authoring/index.ts";
 import {
   type Broker,
@@ -16,14 +17,7 @@ import {
 import { describeThrown } from "../events/index.ts";
 import { createCatchUp } from "./catch-up.ts";
 import type { Committer } from "./commit.ts";
-import {
-  consumerConfig,
-  deliveredOf,
-  filterOf,
-  startOf,
-  untilNobodyPulls,
-  watchPullers,
-} from "./consume.ts";
+import { consumerConfig, filterOf, untilNobodyPulls, watchPullers } from "./consume.ts";
 import type { Gate } from "./crashes/gate.ts";
 import { trialText } from "./crashes/letter.ts";
 import { storeEnd } from "./crashes/note.ts";
@@ -41,14 +35,16 @@ import { holderWhenKnown } from "./ledger/holder.ts";
 import { holdLedger, type Ledger } from "./ledger/ledger.ts";
 import { consumerName, type Place, placeOf } from "./ledger/place.ts";
 import type { InputRecord, Trial } from "./ledger/record.ts";
-import { takeOver } from "./ledger/takeover.ts";
 import { createPause } from "./pause.ts";
+import { notHere } from "./rebuild/rebuild.ts";
+import { type AtStart, createTurns, type Work } from "./rebuild/turns.ts";
 import { startDue } from "./retry/due.ts";
 import type { ErrorFacts } from "./retry/parcel.ts";
 import type { Defaults, Scope } from "./scope.ts";
 import { type Session, startSession } from "./session.ts";
 import { signal } from "./signal.ts";
 import { unlessCut } from "./stopping.ts";
+import { takeInput } from "./take-input.ts";
 import { createTroubles } from "./troubles.ts";
 import { untilAnswered } from "./until-answered.ts";
 
@@ -67,6 +63,8 @@ export interface RunnerParts {
   readonly gate: Gate;
   /** What has to be over before it may start: an earlier runner of the same name. */
   readonly after: Promise<void>;
+  /** What a projection whose entries were folded by another version does before it consumes. */
+  readonly atStart: AtStart;
 }
 
 export interface Runner {
@@ -77,6 +75,10 @@ export interface Runner {
   readonly inFlight: number;
   /** The next event meets this version. */
   swap(handler: Handler): Promise<void>;
+  /** Lets what is under way finish and does work on the entries, while nothing is consumed; `next` runs from then on. */
+  turn(work: Work, next?: Handler): Promise<void>;
+  /** What a projection's entries were folded by. */
+  readonly shape: string | undefined;
   /** Moves an idle handler's floor up to a position, where it has read all of its events up to there. Gives back up
    * to where nothing is needed any more: events that it has not handled, or the record that says which it has. */
   raiseFloor(to: number): Promise<number>;
@@ -101,6 +103,7 @@ type Life =
       end(why: End): void;
     };
 
+const aside = { ref: false };
 const heldBytesMax = 16 * 2 ** 20; // of events that are not settled: a slow one holds up no other before
 const endMs = 500; // for the record of a stop, after all else had its time
 const raiseMs = 3_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
@@ -115,6 +118,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   let life: Life = { state: "starting" };
   let detail: string | undefined;
   let stopping = false;
+  const turns = createTurns(broker, place, parts.atStart);
   const idle = createPause();
   let remembered: InputRecord | undefined; // how far this process has come
   let hadIt = false; // and nobody was stood by for since
@@ -147,11 +151,14 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     change({ state: "starting" });
     const prepared = handler; // it may be swapped meanwhile: `follow` compares
     await parts.ensureStreams();
-    const entries = await entriesOf(prepared);
+    const { declaration } = prepared;
+    const entries =
+      declaration.kind === "projection" ? await parts.openEntries(declaration) : undefined;
     // It may have been frozen, or cut off, for long: whoever has taken over meanwhile keeps it.
     if (hadIt && (await holderNow()) === "another") return "lost";
-    const input = await take();
+    const input = await turns.take(await take(), entries, handler);
     hadIt = true;
+    if (input === undefined) return "again";
     parts.identities.follow(input.createdMs);
     const ended = signal<End>();
     const floor = createFloor<Delivery>(input);
@@ -224,7 +231,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
         await unlessCut(around.stopping, session.finished());
         await unlessCut(around.stopping, scope.committer.settled());
         // Also where it was cut off: what ran did not end the process.
-        if (why === "stop") await Promise.race([storeEnd(scope), pauseAside(endMs)]);
+        if (why === "stop") await Promise.race([storeEnd(scope), pause(endMs, undefined, aside)]);
         return why;
       }
       return await afterBreak(why);
@@ -238,33 +245,18 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     }
   }
 
-  async function take() {
-    const start = startOf(handler);
-    const delivered = () => deliveredOf(broker, durableName);
-    const taking = { place, input: home, instance, start, earlier, delivered };
-    const taken = await takeOver(broker, taking);
-    if (taken.before !== undefined && taken.before.instance !== instance) before = taken.before;
-    const [input] = taken.record.inputs;
-    if (input === undefined) throw new RangeError("a ledger has at least one input");
-    if (taken.missed !== undefined) {
-      const { from, to } = taken.missed;
-      const text = `positions ${from} to ${to} of ${home} were removed before it saw them`;
-      troubles.say("EDDY_HEAD_GONE", `${handler.name}: ${text}`);
-    }
-    return { ...input, record: taken.record, seq: taken.seq };
+  function take() {
+    return takeInput(handler, {
+      ...{ broker, place, instance, durableName, remembered },
+      onBefore(found) {
+        before = found;
+      },
+      onMissed: (why) => troubles.say("EDDY_HEAD_GONE", `${handler.name}: ${why}`),
+    });
   }
 
   function holderNow() {
     return holderWhenKnown(broker, place, instance, idle.wait, () => stopping);
-  }
-
-  // A projection without its ledger has lost its entries too.
-  async function earlier(createdMs: number): Promise<InputRecord | undefined> {
-    if (handler.declaration.kind === "projection") return undefined;
-    if (remembered !== undefined) return remembered;
-    const info = await consumerInfo(broker.jsm, home, durableName);
-    if (info?.config.metadata?.["eddy.kind"] !== "reaction") return undefined;
-    return { stream: home, createdMs, floor: info.ack_floor.stream_seq, above: [] };
   }
 
   function sayTrial({ count }: Trial, over: Promise<void>): void {
@@ -281,10 +273,6 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     const holder = await holderNow();
     if (holder === "unknown") return why;
     return holder === "another" ? "lost" : "again";
-  }
-
-  async function entriesOf({ declaration }: Handler): Promise<Entries | undefined> {
-    return declaration.kind === "projection" ? await parts.openEntries(declaration) : undefined;
   }
 
   function makeScope(ledger: Ledger, entries: Entries | undefined): Scope {
@@ -323,6 +311,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   }
 
   async function standBy(): Promise<void> {
+    turns.refuse(notHere(handler));
     change({ state: "standby" });
     detail = "another instance of the app took the handler over";
     say("standby", detail);
@@ -361,12 +350,22 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       say(life.state);
       await follow(before);
     },
+    turn(work, next) {
+      const done = turns.ask(work, () => {
+        handler = next ?? handler;
+      });
+      if (life.state === "running") life.end("swap");
+      return done;
+    },
+    get shape() {
+      return turns.shape;
+    },
     async raiseFloor(to) {
       if (life.state !== "running") return 0;
       const { session, scope } = life;
       const info = await consumerInfo(broker.jsm, home, durableName);
       if (info === undefined || !session.raise(to, info)) return scope.ledger.input.floor;
-      await Promise.race([scope.committer.settled(), pauseAside(raiseMs)]);
+      await Promise.race([scope.committer.settled(), pause(raiseMs, undefined, aside)]);
       const { input, lastSeq } = scope.ledger;
       return Math.max(input.floor, place.stream === home ? Math.min(to, lastSeq - 1) : to);
     },
@@ -385,6 +384,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       idle.wake();
       if (life.state === "running") life.end("stop");
       await loop;
+      turns.refuse(notHere(handler));
       change({ state: "stopped" });
     },
   };
@@ -392,8 +392,4 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
 
 function configOf(handler: Handler, { broker, instance, defaults }: RunnerParts) {
   return consumerConfig(broker.app, handler, instance, defaults.deadlineMs);
-}
-
-function pauseAside(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

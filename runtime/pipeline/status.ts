@@ -12,6 +12,8 @@ export interface HandlerRow extends Counts {
   readonly version: string;
   /** running: somebody pulls its consumer now. trying: that, and events are tried that were in flight at a crash. */
   readonly state: "running" | "trying" | "stopped";
+  /** A projection whose entries were folded by an earlier version: a rebuild would fold them anew. */
+  readonly outdated?: true;
   /** Events of its filter that are not settled yet; at most as many while it catches up on a long backlog. */
   readonly lag: number;
 }
@@ -33,6 +35,7 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
       version: meta["eddy.version"] ?? "",
       state: !isPulled(info, Date.now()) ? "stopped" : record?.trial ? "trying" : "running",
       ...(record?.counts ?? noCounts()),
+      ...(isOutdated(record, meta["eddy.shape"]) ? { outdated: true } : {}),
       lag: lagOf(info),
     });
   }
@@ -47,6 +50,10 @@ async function ledgerOf(
   const { stream, ledger } = placeNamed(kind, name, broker.app, broker.home);
   const last = await readMessage(broker.nc, stream, { last_by_subj: ledger });
   return last === undefined ? undefined : decodeRecord(last.data);
+}
+
+function isOutdated(record: LedgerRecord | undefined, running: string | undefined): boolean {
+  return record?.shape !== undefined && running !== undefined && record.shape !== running;
 }
 
 function lagOf(info: ConsumerInfo): number {

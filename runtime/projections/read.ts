@@ -10,11 +10,12 @@ import {
 } from "@nats-io/jetstream";
 import { type NatsConnection, readMessage, type StreamInfo, streamInfo } from "../broker/index.ts";
 import { token, untoken } from "../events/index.ts";
-import type { Reading, ReadWait } from "../pipeline/index.ts";
+import { copyOf, type Reading, type ReadWait } from "../pipeline/index.ts";
 import { answered } from "./answered.ts";
 import { parseEntry, unknownProjection } from "./entry.ts";
 import { discard } from "./follow.ts";
 import { type Reach, reachOf, untilReached } from "./reach.ts";
+import { createSwitches } from "./switched.ts";
 import { type Change, type WatchOptions, watchEntries } from "./watch.ts";
 
 export interface Entry {
@@ -54,6 +55,7 @@ export async function openProjectionReader(
   const js = jetstream(nc);
   const reading: Reading = { nc, jsm, ...names };
   const known = new Set<string>();
+  const switches = createSwitches(nc);
 
   async function bucketOf(name: string): Promise<StreamInfo | undefined> {
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) return undefined;
@@ -63,12 +65,22 @@ export async function openProjectionReader(
     return info;
   }
 
+  // Copies first: what is put into its place meanwhile is found there.
+  async function keysNow(name: string): Promise<string[]> {
+    const id = await switches.now(name);
+    if (id === undefined) return (await keysBelow(js, name, `$KV.${name}.`)).there;
+    const copies = await keysBelow(js, name, copyOf(name, id, ">").slice(0, -1));
+    const { there } = await keysBelow(js, name, `$KV.${name}.`);
+    const gone = new Set(copies.gone);
+    return [...new Set([...copies.there, ...there.filter((key) => !gone.has(key))])];
+  }
+
   return {
     list: () => answered(listProjections(js, jsm)),
     keys: (name, { limit, after }) =>
       answered(async () => {
         if ((await bucketOf(name)) === undefined) return undefined;
-        const all = (await liveKeys(js, name)).sort();
+        const all = (await keysNow(name)).sort();
         const from = after === undefined ? 0 : all.findIndex((key) => key > after);
         const keys = from < 0 ? [] : all.slice(from, from + limit);
         const more = from >= 0 && from + limit < all.length;
@@ -78,7 +90,9 @@ export async function openProjectionReader(
       answered(async () => {
         if (!known.has(name) && (await bucketOf(name)) === undefined) return undefined;
         const last_by_subj = `$KV.${name}.${token(key)}`;
-        const stored = await readMessage(nc, `KV_${name}`, { last_by_subj });
+        const stored =
+          (await switches.read(name, key)) ??
+          (await readMessage(nc, `KV_${name}`, { last_by_subj }));
         if (stored === undefined || stored.data.byteLength === 0) return undefined;
         const { seq, time, data } = stored;
         return { key, value: parseEntry(name, key, data), revision: seq, time };
@@ -118,15 +132,18 @@ async function countEntries(
   { state, config }: StreamInfo,
 ): Promise<number> {
   const subjects = state.num_subjects ?? state.messages;
-  if (subjects <= countedMax) return (await liveKeys(js, name)).length;
+  if (subjects <= countedMax) return (await keysBelow(js, name, `$KV.${name}.`)).there.length;
   const ledger = await streamInfo(jsm, config.name, { subjects_filter: "cursor.>" });
   return subjects - Object.keys(ledger?.state.subjects ?? {}).length;
 }
 
-/** The keys of all entries that are not deleted, in no order. */
-async function liveKeys(js: JetStreamClient, name: string): Promise<string[]> {
-  const keys: string[] = [];
-  const prefix = `$KV.${name}.`;
+/** The keys of entries, and of deleted ones, in no order. */
+async function keysBelow(
+  js: JetStreamClient,
+  name: string,
+  prefix: string,
+): Promise<{ there: string[]; gone: string[] }> {
+  const isThere = new Map<string, boolean>(); // one that changes meanwhile comes twice: its last word counts
   const consumer = await js.consumers.get(`KV_${name}`, {
     filter_subjects: `${prefix}>`,
     deliver_policy: DeliverPolicy.LastPerSubject,
@@ -145,14 +162,17 @@ async function liveKeys(js: JetStreamClient, name: string): Promise<string[]> {
         received++;
         left = message.info.pending;
         if (left === 0) messages.stop();
-        if (message.headers?.get("Nats-Msg-Size") === "0") continue;
         const key = untoken(message.subject.slice(prefix.length));
-        if (key !== undefined) keys.push(key);
+        if (key !== undefined) isThere.set(key, message.headers?.get("Nats-Msg-Size") !== "0");
       }
       if (received === 0) break; // what was pending has been replaced or removed
     }
   } finally {
     await discard(consumer);
   }
-  return keys;
+  const keys = [...isThere.keys()];
+  return {
+    there: keys.filter((key) => isThere.get(key)),
+    gone: keys.filter((key) => !isThere.get(key)),
+  };
 }

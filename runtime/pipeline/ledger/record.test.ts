@@ -37,6 +37,7 @@ const records: fc.Arbitrary<LedgerRecord> = fc.record(
       { minLength: 1, maxLength: 3 },
     ),
     clean: fc.constant(true as const),
+    shape: fc.string(),
     trial: fc.record(
       {
         upTo: whole,

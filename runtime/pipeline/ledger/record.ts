@@ -29,6 +29,8 @@ export interface LedgerRecord {
   readonly clean?: true;
   /** Events that were in flight when a process died, until each of them has its outcome. */
   readonly trial?: Trial;
+  /** Of a projection: what its entries were folded by from their first event on. */
+  readonly shape?: string;
 }
 
 /** Suspects: positions above the floor that are not completed, up to one. They are tried before anything else. */
@@ -90,6 +92,7 @@ export function decodeRecord(bytes: Uint8Array): LedgerRecord {
       ...(added?.ahead === undefined ? {} : { ahead: aheadOf(added.ahead) }),
       ...(added?.clean === true ? { clean: true } : {}),
       ...(added?.trial === undefined ? {} : { trial: trialOf(added.trial) }),
+      ...(added?.shape === undefined ? {} : { shape: added.shape }),
     };
   } catch (cause) {
     throw new EddyError(
@@ -111,7 +114,7 @@ type Wire = [
   counts: [number, number, number, number, number, number, number?],
   inputs: [stream: string, createdMs: number, floor: number, above: number[]][],
   /** What few records have. A runtime that does not know it yet reads the others all the same. */
-  added?: { clean?: true; trial?: WireTrial; ahead?: WireAhead },
+  added?: { clean?: true; trial?: WireTrial; ahead?: WireAhead; shape?: string },
 ];
 
 type WireAhead = [
@@ -137,13 +140,14 @@ function aheadOf([since, messages]: WireAhead): Ahead {
 type WireTrial = [upTo: number, count: number, marker?: WireMarker];
 type WireMarker = [seqs: number[], size: number, deaths: number, active: boolean];
 
-function more({ clean, trial, ahead }: LedgerRecord): [] | [NonNullable<Wire[6]>] {
-  if (clean === undefined && trial === undefined && ahead === undefined) return [];
+function more({ clean, trial, ahead, shape }: LedgerRecord): [] | [NonNullable<Wire[6]>] {
+  if ((clean ?? trial ?? ahead ?? shape) === undefined) return [];
   return [
     {
       ...(clean === undefined ? {} : { clean }),
       ...(trial === undefined ? {} : { trial: wireTrial(trial) }),
       ...(ahead === undefined ? {} : { ahead: wireAhead(ahead) }),
+      ...(shape === undefined ? {} : { shape }),
     },
   ];
 }

@@ -128,6 +128,7 @@ async function nextEpoch(
     counts: before?.counts ?? noCounts(),
     inputs: [kept],
     ...(trial === undefined ? {} : { trial }),
+    ...(before?.shape === undefined ? {} : { shape: before.shape }),
     ...aheadAfter(before),
   };
   const missed =

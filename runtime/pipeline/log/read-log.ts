@@ -46,7 +46,8 @@ export async function* readLog(
   }
 }
 
-async function withData(
+/** An event whose data is outside, with its data, and what that makes of it. */
+export async function withData(
   broker: Broker,
   handler: Handler,
   { position, storedMs, event }: Extract<Sighting, { kind: "event" }>,

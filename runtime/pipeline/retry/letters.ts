@@ -136,7 +136,21 @@ export async function letterThere(
 
 /** Removes this letter of the parcel's event, where it is there. */
 export async function removeLetter(broker: Broker, parcel: Parcel, letter: number): Promise<void> {
-  const subject = letterSubject(broker.app, parcel);
+  await removeAt(broker, letterSubject(broker.app, parcel), letter);
+}
+
+/** Removes the letter of an event that is done, where there is one. */
+export async function removeLetterOf(
+  broker: Broker,
+  handler: string,
+  position: Position,
+): Promise<void> {
+  const letter = await letterOf(broker, handler, position);
+  if (letter !== undefined)
+    await removeAt(broker, subjectAt(broker.app, handler, position), letter);
+}
+
+async function removeAt(broker: Broker, subject: string, letter: number): Promise<void> {
   await broker.jsm.streams.purge(deadStream, { filter: `${subject}.>`, seq: letter });
   await broker.jsm.streams.purge(deadStream, { filter: subject, seq: letter + 1 });
 }

@@ -8,6 +8,7 @@ import { instances } from "./instances.ts";
 import { kills } from "./kills.ts";
 import { network } from "./network.ts";
 import { producers } from "./producers.ts";
+import { rebuilds } from "./rebuilds.ts";
 import { reloads } from "./reloads.ts";
 
 export const faults: readonly Fault[] = [
@@ -18,6 +19,7 @@ export const faults: readonly Fault[] = [
   ...deletionFaults,
   ...clocks,
   ...reloads,
+  ...rebuilds,
   ...home,
   ...producers,
 ];

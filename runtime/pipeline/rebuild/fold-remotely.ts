@@ -1,0 +1,52 @@
+// Folding the past of a projection whose functions run in a thread of their own: keys side by side, the events of each one
+// after the other.
+import type { Handler } from "../../authoring/index.ts";
+import type { Delivery } from "../../broker/index.ts";
+import type { CloudEvent, Position } from "../../events/index.ts";
+import { FirstJob } from "../first-job.ts";
+import type { ReadEntry, Terms } from "../handle.ts";
+import type { Remote } from "../remote.ts";
+import type { States } from "./states.ts";
+
+export interface RemoteFold {
+  readonly handler: Handler;
+  readonly remote: Remote;
+  readonly terms: Terms;
+  readonly readEntry: ReadEntry;
+  readonly states: States;
+  readonly onFolded: (position: Position) => void;
+  readonly onFailed: (position: Position, cause: unknown) => void;
+}
+
+export interface ToFold {
+  readonly event: CloudEvent;
+  readonly position: Position;
+  readonly delivery: Delivery;
+}
+
+export async function foldRemotely(fold: RemoteFold, all: readonly ToFold[]): Promise<void> {
+  const { handler, remote, terms, readEntry, states } = fold;
+  const lanes = new Map<string, Promise<void>>();
+  // All are asked for at once: the thread answers them in order.
+  const asked = all.map(({ event, position, delivery }) => {
+    const job = new FirstJob(handler, position.stream, delivery, 0, event, 0);
+    const call = { job, terms, readEntry };
+    const key = remote.key(call);
+    key.catch(() => {}); // looked at below
+    return { position, call, key };
+  });
+  for (const { position, call, key: asking } of asked) {
+    const failed = (cause: unknown) => fold.onFailed(position, cause);
+    try {
+      const key = await asking;
+      const apply = async () => {
+        states.set(key, await remote.apply(call, states.get(key)));
+        fold.onFolded(position);
+      };
+      lanes.set(key, (lanes.get(key) ?? Promise.resolve()).then(apply).catch(failed));
+    } catch (cause) {
+      failed(cause);
+    }
+  }
+  await Promise.all(lanes.values());
+}
