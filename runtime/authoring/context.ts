@@ -53,4 +53,9 @@ export interface Context<Emits extends EventType = EventType> {
   readonly log: Log;
   /** 1 for the first attempt. */
   readonly attempt: number;
+  /**
+   * True where the past is run again: `eddy replay`, a comparison of versions, the check before a reload. What reaches the
+   * world by other ways than `emit` belongs behind it: `if (!ctx.replaying) await sendMail(…)`.
+   */
+  readonly replaying: boolean;
 }

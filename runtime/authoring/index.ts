@@ -10,4 +10,5 @@ export { leavesOut } from "./matcher.ts";
 export { type HandlerOptions, listOf, type OnDead, type Start } from "./options.ts";
 export { type AnyProjection, type Projection, projection, type StateOf } from "./projection.ts";
 export { on, type Reaction, type ReactionOptions } from "./reaction.ts";
+export { type DifferenceKind, type ReloadRule, reloadRule } from "./reload.ts";
 export type { WhereOf } from "./where.ts";

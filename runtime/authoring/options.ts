@@ -3,6 +3,7 @@ import { nonsense } from "./declaration.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { type EventType, isEventType } from "./event-type.ts";
 import { compileWhere, type Matcher } from "./matcher.ts";
+import { checkReload, type Reload } from "./reload.ts";
 import { type Alternatives, checkWhere, type Pattern, type Where } from "./where.ts";
 
 /** Where a handler that has never run begins. Later it goes on where it was. */
@@ -33,6 +34,12 @@ export interface HandlerOptions<Data = Alternatives> {
   readonly ordered?: boolean;
   /** With `ordered`: after a dead letter the key goes on, or is held until an operator decides. Default `"continue"`. */
   readonly onDead?: OnDead;
+  /**
+   * What a changed version has to show before it takes over while the runtime runs. With `"verify"` both versions run over the
+   * handler's last 1,000 events and its open letters, and one that fails anew or has other effects is refused.
+   * `{ verify: 200, allow: ["emits"] }` says over how many, and what may differ. Default: nothing.
+   */
+  readonly reload?: Reload;
 }
 
 export type OnDead = "continue" | "hold";
@@ -41,7 +48,7 @@ const deadlineMsMax = 3_600_000;
 const delaysMax = 32;
 
 export function checkOptions(what: string, options: HandlerOptions<Pattern>): void {
-  const { start, where, deadline, retry, maxAge, keepExpired, ordered, onDead } = options;
+  const { start, where, deadline, retry, maxAge, keepExpired, ordered, onDead, reload } = options;
   const legalStart =
     start instanceof Date ? !Number.isNaN(start.getTime()) : start === "first" || start === "now";
   if (start !== undefined && !legalStart) {
@@ -72,6 +79,7 @@ export function checkOptions(what: string, options: HandlerOptions<Pattern>): vo
   if (ordered !== undefined && typeof ordered !== "boolean") {
     throw nonsense(`${what}: ordered must be true or false, got ${String(ordered)}`);
   }
+  checkReload(what, reload);
   if (onDead === undefined) return;
   if (onDead !== "continue" && onDead !== "hold") {
     throw nonsense(`${what}: onDead must be "continue" or "hold", got ${String(onDead)}`);

@@ -11,6 +11,8 @@ const exitCodes: Readonly<Record<string, ExitCode>> = {
   EDDY_REBUILD_FROM: 2,
   EDDY_NOT_FOUND: 3,
   EDDY_PROJECTION_UNKNOWN: 3,
+  EDDY_REPLAY_RANGE: 2,
+  EDDY_REPLAY_GONE: 3,
 };
 
 /** A command line that cannot be meant. */

@@ -50,6 +50,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "show keys that a failed event holds back, and let them go",
     load: async () => (await import("./lanes.ts")).lanesCommand(),
   },
+  replay: {
+    summary: "run a handler's code over events of the past, or compare two versions of it",
+    load: async () => (await import("./replay.ts")).replayCommand(),
+  },
   check: {
     summary: "check the configuration and the handlers, without a server",
     load: async () => (await import("./check.ts")).checkCommand(),

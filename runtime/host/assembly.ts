@@ -19,6 +19,7 @@ import { openEntries, openProjectionReader, type ProjectionReader } from "../pro
 import type { Config } from "./config.ts";
 import { collectWhenIdle } from "./idle-heap.ts";
 import { type NodeState, readinessOf } from "./readiness.ts";
+import { verifyWith } from "./rehearse.ts";
 import { watchStrays } from "./strays.ts";
 
 export interface NodeOptions {
@@ -75,6 +76,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
     pollMs: config.watch.pollMs,
     onReport: logModules(log),
     threads,
+    verify: verifyWith(() => core, config.deadlineMs),
     async onHandlers(next) {
       handlers = next;
       await core?.pipeline.apply(next);

@@ -20,6 +20,7 @@ import { handlersOf, settleNames } from "./handlers.ts";
 import { createLooks, differs, type Signature, signatureOf } from "./signature.ts";
 import { dropMaps, keepMap } from "./stack.ts";
 import type { Threads } from "./threads.ts";
+import type { Verify, Version } from "./verify.ts";
 
 export type FolderState = "missing" | "unreadable" | "empty" | "found";
 
@@ -31,6 +32,8 @@ export type ModuleReport =
       readonly handlers: readonly string[];
       /** From noticed to loaded. */
       readonly ms: number;
+      /** What its check before the reload has found. */
+      readonly verified?: string;
     }
   | {
       readonly kind: "failed";
@@ -43,10 +46,10 @@ export type ModuleReport =
   /** Settings that apply to nothing. */
   | { readonly kind: "setting"; readonly module: string; readonly message: string };
 
-interface Loaded {
+interface Loaded extends Version {
   readonly version: string;
   readonly script: string;
-  readonly handlers: readonly Handler[];
+  readonly verified?: string;
 }
 
 interface ModuleState {
@@ -95,6 +98,7 @@ export async function rescan(
   before: Picture,
   noticed: number,
   threads?: Threads,
+  verify?: Verify,
 ): Promise<Rescan> {
   const found = await findModules(folder);
   if (found.kind !== "found") {
@@ -104,7 +108,13 @@ export async function rescan(
     const message = `${found.message}; ${now}, and it is looked for again`;
     return { picture, reports: folderReport(before, picture, message) };
   }
-  const shared: Shared = { folder, settings: settingsIn(folder), looks: createLooks(), threads };
+  const shared: Shared = {
+    folder,
+    settings: settingsIn(folder),
+    looks: createLooks(),
+    threads,
+    verify,
+  };
   const states = found.modules.map(async (module) => {
     const state = await refresh(shared, module, before.modules.get(module.name));
     return [module.name, state] as const;
@@ -130,6 +140,7 @@ interface Shared {
   readonly settings: readonly string[];
   readonly looks: typeof signatureOf;
   readonly threads: Threads | undefined;
+  readonly verify: Verify | undefined;
 }
 
 /** A writer that never stops must not stop reloads: after so many tries what was read is taken. */
@@ -137,7 +148,7 @@ const staleTriesMax = 3;
 
 /** The module's state after a look at its files; a version that loads is `waiting` until names are settled. */
 async function refresh(
-  { folder, settings, looks, threads }: Shared,
+  { folder, settings, looks, threads, verify }: Shared,
   module: FoundModule,
   before: ModuleState | undefined,
 ): Promise<ModuleState> {
@@ -152,17 +163,24 @@ async function refresh(
     const after = await signatureOf([...own, ...(attempt.inputs ?? known)], startedMs);
     const stale = differs(signature, after);
     signature = after;
-    if (!stale || tries === staleTriesMax) return stateAfter(before, attempt, signature);
+    if (stale && tries < staleTriesMax) continue;
+    const result = await verified(folder, module, before?.live, attempt.result, verify);
+    return stateAfter(before, { ...attempt, result }, signature);
   }
 }
 
 /** Where it is not known what a failed build would have read, it is tried at every look. */
 function isDue(before: ModuleState, now: Signature): boolean {
   const { failure, signature } = before;
-  const blind =
-    failure?.code === "EDDY_HANDLER_COMPILE" || failure?.code === "EDDY_HANDLER_UNREADABLE";
+  const blind = failure !== undefined && blindCodes.has(failure.code);
   return blind || now.size !== signature.size || differs(signature, now);
 }
+
+const blindCodes: ReadonlySet<string> = new Set([
+  "EDDY_HANDLER_COMPILE",
+  "EDDY_HANDLER_UNREADABLE",
+  "EDDY_RELOAD_UNVERIFIED", // the server may answer by then
+]);
 
 /** Files that change what esbuild makes of the sources. */
 function settingsIn(folder: string): string[] {
@@ -199,9 +217,28 @@ async function attemptOf(
     const handlers = threads?.isolates(module.name)
       ? await threads.load(compiled)
       : handlersOf(compiled, evaluate(compiled));
-    return { result: { version, script, handlers }, inputs };
+    return { result: { version, script, handlers, compiled }, inputs };
   } catch (thrown) {
     return { result: await loadFailure(compiled, thrown), inputs };
+  }
+}
+
+/** The version once it has shown that it may take over from the one that runs; else why it may not. */
+async function verified(
+  folder: string,
+  module: FoundModule,
+  live: Loaded | undefined,
+  result: Attempt["result"],
+  verify: Verify | undefined,
+): Promise<Attempt["result"]> {
+  if (verify === undefined || live === undefined || "code" in result || result === live)
+    return result;
+  try {
+    const note = await verify(live, result);
+    return note === undefined ? result : { ...result, verified: note };
+  } catch (error) {
+    if (!(error instanceof EddyError)) throw error;
+    return failureOf(folder, module, error);
   }
 }
 
@@ -265,7 +302,9 @@ function moduleReports(before: Picture, after: Picture, ms: number): ModuleRepor
     }
     const mended = was?.failure !== undefined && failure === undefined;
     if (live !== undefined && (live !== was?.live || mended)) {
-      reports.push({ kind: "loaded", module, version: live.version, handlers: names(live), ms });
+      const { version, verified } = live;
+      const note = verified === undefined ? {} : { verified };
+      reports.push({ kind: "loaded", module, version, handlers: names(live), ms, ...note });
     }
   }
   for (const [module, { live }] of before.modules) {

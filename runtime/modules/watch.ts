@@ -16,6 +16,7 @@ import {
   rescan,
 } from "./rescan.ts";
 import type { Threads } from "./threads.ts";
+import type { Verify } from "./verify.ts";
 
 export interface WatchOptions {
   readonly folder: string;
@@ -23,6 +24,8 @@ export interface WatchOptions {
   readonly pollMs?: number;
   /** Where isolated modules run. Whoever made them ends them, once no handler runs any more. */
   readonly threads?: Threads;
+  /** Whether a changed version may take over. */
+  readonly verify?: Verify;
   /** Takes the whole new set: what is not in it any more ends. */
   onHandlers(handlers: readonly Handler[]): void | Promise<void>;
   onReport(report: ModuleReport): void;
@@ -42,7 +45,7 @@ const burstMsMax = 200;
  * @throws what `onHandlers` throws for the first set.
  */
 export async function watchModules(options: WatchOptions): Promise<ModuleWatch> {
-  const { onHandlers, onReport, threads, pollMs = 2_000 } = options;
+  const { onHandlers, onReport, threads, verify, pollMs = 2_000 } = options;
   const folder = resolve(options.folder);
   const bell = createBell({ quietMs, burstMsMax, pollMs });
   let picture = blank;
@@ -64,7 +67,7 @@ export async function watchModules(options: WatchOptions): Promise<ModuleWatch> 
 
   const look = async (noticed: number): Promise<void> => {
     const before = picture;
-    const result = await rescan(folder, before, noticed, threads);
+    const result = await rescan(folder, before, noticed, threads, verify);
     if (closed) return;
     picture = result.picture;
     await follow(before);

@@ -7,10 +7,11 @@ export function logModules(logger: Logger): (report: ModuleReport) => void {
   return (report) => {
     switch (report.kind) {
       case "loaded": {
-        const { module, version, handlers, ms } = report;
+        const { module, version, handlers, ms, verified } = report;
         const names = handlers.join(", ") || "no handlers";
-        const text = `loaded ${module}@${version} in ${Math.round(ms)} ms: ${names}`;
-        return logger.info({ module, version, handlers, ms }, text);
+        const note = verified === undefined ? "" : ` (${verified})`;
+        const text = `loaded ${module}@${version} in ${Math.round(ms)} ms: ${names}${note}`;
+        return logger.info({ module, version, handlers, ms, verified }, text);
       }
       case "removed": {
         const { module, handlers } = report;

@@ -1,7 +1,7 @@
 // An event as it comes from the stream for the first time. One object for each: what only few need is made on demand.
 import type { Handler } from "../authoring/index.ts";
-import type { Delivery } from "../broker/index.ts";
 import type { CloudEvent, Position } from "../events/index.ts";
+import type { Logged } from "./log/sight.ts";
 import type { Attempt, Original } from "./retry/parcel.ts";
 import type { Job } from "./scope.ts";
 
@@ -14,12 +14,12 @@ export class FirstJob<Event extends CloudEvent | undefined> implements Job {
   key = "";
   readonly slot: number;
   readonly beganMs: number;
-  readonly #delivery: Delivery;
+  readonly #delivery: Logged;
 
   constructor(
     handler: Handler,
     stream: string,
-    delivery: Delivery,
+    delivery: Logged,
     slot: number,
     event: Event,
     beganMs: number,

@@ -41,6 +41,8 @@ export interface Terms {
   readonly deadlineMs: number;
   /** CloudEvents `source` of what is emitted: `/<app>/<handler>`. */
   readonly source: string;
+  /** The past is run again: for `ctx.replaying`. */
+  readonly replaying?: true;
 }
 
 export interface Surroundings {
@@ -124,6 +126,10 @@ class ReactionContext implements Context {
 
   get attempt(): number {
     return this.run.attempt;
+  }
+
+  get replaying(): boolean {
+    return this.terms.replaying === true;
   }
 
   get signal(): AbortSignal {

@@ -19,6 +19,11 @@ export { askForRebuild, rebuildFrom } from "./rebuild/service.ts";
 export type { Finding } from "./reconcile/findings.ts";
 export { type Reconciled, reconcile } from "./reconcile/reconcile.ts";
 export type { Remote, RemoteCall, RemoteHandler } from "./remote.ts";
+export { compareLast, compareOver, type Rehearsal } from "./replay/compare.ts";
+export { type Replayed, type ReplayWay, replay } from "./replay/replay.ts";
+export type { Rerun } from "./replay/rerun.ts";
+export { type Span, spanOf } from "./replay/span.ts";
+export { type Compared, type Difference, type Emitted, emittedAs } from "./replay/what-if.ts";
 export {
   discardLetter,
   type Letter,

@@ -7,6 +7,7 @@ import type { Report } from "./facts.ts";
 import { readAllHeld } from "./held/records.ts";
 import { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
 import { firstSeqSince } from "./ledger/takeover.ts";
+import { isOverReplay } from "./replay/keeper.ts";
 import type { Runner } from "./runner.ts";
 
 export interface RetentionLimits {
@@ -78,8 +79,9 @@ async function otherFloors(
     if (own.has(subject)) continue;
     const last = await readMessage(broker.nc, stream, { last_by_subj: subject });
     if (last === undefined) continue;
-    const floor = floorIn(decodeRecord(last.data), broker.home);
-    if (floor === undefined) continue;
+    const record = decodeRecord(last.data);
+    const floor = floorIn(record, broker.home);
+    if (floor === undefined || isOverReplay(record)) continue;
     if (last.time.getTime() < oldest) {
       sayGone(broker, subject, report);
       continue;

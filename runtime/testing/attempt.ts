@@ -19,6 +19,7 @@ export interface Job {
   readonly position: Position;
   /** 1 for the first. */
   readonly attempt: number;
+  readonly replaying: boolean;
 }
 
 /** The runtime's defaults, as in its configuration; without jitter, so that a test has one course. */
@@ -45,7 +46,7 @@ export function expiredVerdict(job: Job, storedMs: number, nowMs: number): Verdi
 
 /** Runs the handler. Resolves to what it emits, and rejects with what it throws. */
 export async function runAttempt(
-  { handler, event, position, attempt }: Job,
+  { handler, event, position, attempt, replaying }: Job,
   around: Surroundings,
   entriesOf: (projection: string) => Entries,
 ): Promise<readonly CloudEvent[]> {
@@ -59,6 +60,7 @@ export async function runAttempt(
   const terms = {
     deadlineMs: parseDuration(declaration.options.deadline) ?? deadlineMs,
     source: `/test/${name}`,
+    ...(replaying ? { replaying } : {}),
   };
   const run = { handler, event, position, attempt };
   const result = await runReaction(declaration, run, terms, around);

@@ -24,6 +24,8 @@ export interface PublishOptions {
   readonly time?: Date;
   /** When it is of no use any more (extension `expirytime`). */
   readonly expiryTime?: Date;
+  /** Handlers of this event see `ctx.replaying`, as if the past was run again; those of what they emit do not. */
+  readonly replaying?: boolean;
 }
 
 export interface Harness {

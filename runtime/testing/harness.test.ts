@@ -39,6 +39,24 @@ test("a chain of events is followed to its end, over reactions and projections",
   assert.equal(t.entries(visitors).size, 0);
 });
 
+test("handlers of an event that is published as replaying see it, those of what they emit do not", async () => {
+  const seen: [string, boolean][] = [];
+  const first = on(Arrived, { emits: [Greeted] }, (e, ctx) => {
+    seen.push(["first", ctx.replaying]);
+    ctx.emit(Greeted, e.data);
+  });
+  const second = on(Greeted, (_, ctx) => void seen.push(["second", ctx.replaying]));
+  const t = harness({ first, second });
+  await t.publish(Arrived, { name: "Ada" });
+  await t.publish(Arrived, { name: "Bo" }, { replaying: true });
+  assert.deepEqual(seen, [
+    ["first", false],
+    ["second", false],
+    ["first", true],
+    ["second", false],
+  ]);
+});
+
 test("an emitted state event has its entity's key, unless the handler names another one", async () => {
   const Changed = event("com.acme.visitor.changed", Named, {
     carries: "state",

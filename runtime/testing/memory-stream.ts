@@ -34,6 +34,7 @@ interface Stored {
   /** Where its identity stands first; 0 where that is here. */
   readonly firstSeq: number;
   readonly storedMs: number;
+  readonly replaying: boolean;
 }
 
 interface Waiting {
@@ -71,7 +72,7 @@ export class MemoryStream implements Harness {
 
   async publish(type: EventType, data: unknown, options: PublishOptions = {}) {
     const { id = `event-${this.#log.length + 1}`, source = "/test", subject, key } = options;
-    const { time = new Date(this.#nowMs), expiryTime } = options;
+    const { time = new Date(this.#nowMs), expiryTime, replaying = false } = options;
     const message = toMessage({
       specversion: "1.0",
       id,
@@ -86,7 +87,7 @@ export class MemoryStream implements Harness {
       },
       data,
     });
-    const { event } = this.#store(message, false);
+    const { event } = this.#store(message, false, replaying);
     await this.#follow();
     return event;
   }
@@ -118,12 +119,13 @@ export class MemoryStream implements Harness {
     return new Map(Array.from(entries, ([key, json]) => [key, JSON.parse(json)]));
   }
 
-  #store(message: Message, emitted: boolean): Stored {
+  #store(message: Message, emitted: boolean, replaying: boolean): Stored {
     const event = toEvent(message);
     const identity = JSON.stringify([event.source, event.id]);
     const seq = this.#log.length + 1;
     const firstSeq = this.#identities.get(identity) ?? 0;
-    const stored = { seq, message, event, emitted, firstSeq, storedMs: this.#nowMs };
+    const storedMs = this.#nowMs;
+    const stored = { seq, message, event, emitted, firstSeq, storedMs, replaying };
     if (stored.firstSeq === 0) this.#identities.set(identity, seq);
     this.#log.push(stored);
     this.#pending.push(stored);
@@ -157,9 +159,9 @@ export class MemoryStream implements Harness {
   }
 
   async #conclude(handler: Handler, stored: Stored, attempt: number): Promise<Verdict> {
-    const { firstSeq, message, seq } = stored;
+    const { firstSeq, message, seq, replaying } = stored;
     const position = { stream: "EVENTS", seq };
-    const job: Job = { handler, event: toEvent(message), position, attempt };
+    const job: Job = { handler, event: toEvent(message), position, attempt, replaying };
     const verdict: Verdict =
       firstSeq === 0 ? await this.#run(job, stored) : { kind: "duplicate", firstSeq };
     this.outcomes.push({ ...verdict, handler: handler.name, event: stored.event, attempt });
@@ -177,7 +179,7 @@ export class MemoryStream implements Harness {
     if (expired !== undefined) return expired;
     try {
       const emitted = await runAttempt(job, this.#around, (name) => this.#fold(name));
-      for (const message of emitted.map(toMessage)) this.#store(message, true);
+      for (const message of emitted.map(toMessage)) this.#store(message, true, false);
       const effects = job.handler.declaration.kind === "projection" ? 1 : emitted.length;
       return { kind: "handled", effects };
     } catch (thrown) {

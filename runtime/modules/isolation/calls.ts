@@ -88,7 +88,7 @@ export function createCalls(
 
   function perform({ call, raw }: Waiting): void {
     const [number, operation, place, name, stream, seq, attempt, ...rest] = call;
-    const [deadlineMs, source, headers, , state] = rest;
+    const [deadlineMs, source, headers, , state, replaying] = rest;
     const declaration = declarations[place];
     assert(declaration !== undefined, "bug: a call of a declaration that is not there");
     const event = decode(raw, headers);
@@ -97,7 +97,8 @@ export function createCalls(
       assert(declaration.kind === "reaction");
       const handler: Handler = { name, file: "", version, declaration };
       const run = { handler, event, position: { stream, seq }, attempt };
-      const result = runReaction(declaration, run, { deadlineMs, source }, around);
+      const terms = { deadlineMs, source, ...(replaying && { replaying }) };
+      const result = runReaction(declaration, run, terms, around);
       if (result instanceof Promise) void result.then((later) => sayResult(number, later));
       else sayResult(number, result);
       return;

@@ -105,5 +105,6 @@ export function wireCall(number: number, pending: Pending, pieces: Uint8Array[])
     headers?.byteLength ?? 0,
     data.byteLength,
     operation === "apply" ? pending.state : undefined,
+    terms.replaying,
   ];
 }

@@ -42,6 +42,7 @@ export type WireCall = readonly [
   data: number,
   /** JSON of the state, for `apply`; undefined where there is none. */
   state: string | undefined,
+  replaying: true | undefined,
 ];
 
 export type ToThread =

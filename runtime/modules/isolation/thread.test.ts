@@ -52,6 +52,16 @@ export const all = on(A, () => {});`);
   await assert.rejects(m.load(), /where\.data\.n\[0\] must have one operator of prefix/);
 });
 
+test("an isolated handler sees whether the past is run again", async () => {
+  await using m = await isolatedModule(
+    doing(`case "look": ctx.emit(B, { n: ctx.replaying === true ? 1 : 0 }); return;`),
+  );
+  const react = await m.find("react");
+  const call = m.call({ do: "look" });
+  const again = { ...call, terms: { ...call.terms, replaying: true as const } };
+  assert.deepEqual(await runAll(react, [call, again]), [0, 1]);
+});
+
 test("an isolated handler has its event, entries, log, signal and effects as any other", async () => {
   await using m = await isolatedModule(`
 export const view = projection("view", { from: [A], key: (e) => e.id, apply: () => ({}) });

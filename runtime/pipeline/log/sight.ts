@@ -11,6 +11,9 @@ import {
 import { contractError, faultError, isLeftOut, subjectError, wantedSubjects } from "../contract.ts";
 import type { DeadReason } from "../outcome.ts";
 
+/** What is looked at of a stored message. */
+export type Logged = Pick<Delivery, "natsSubject" | "seq" | "storedMs" | "raw" | "headerLength">;
+
 /** A message that is for the handler by its subject. */
 export type Sighting = { readonly position: Position; readonly storedMs: number } & (
   | { readonly kind: "event"; readonly event: CloudEvent }
@@ -24,7 +27,7 @@ export function createSight(
   handler: Handler,
   stream: string,
   repeatOf: (seq: number) => number,
-): (delivery: Delivery) => Sighting | undefined {
+): (delivery: Logged) => Sighting | undefined {
   const { types } = wantedSubjects(handler);
 
   return (delivery) => {

@@ -1,0 +1,23 @@
+// The check of a changed handler against the log of the running node.
+import type { Broker } from "../broker/index.ts";
+import { EddyError } from "../events/index.ts";
+import { createVerify } from "../modules/index.ts";
+import { compareLast } from "../pipeline/index.ts";
+import type { ProjectionReader } from "../projections/index.ts";
+
+interface Connected {
+  readonly broker: Broker;
+  readonly projections: ProjectionReader;
+}
+
+/** `core` is undefined while nothing is connected: then no changed version can be checked, and none takes over. */
+export function verifyWith(core: () => Connected | undefined, deadlineMs: number) {
+  return createVerify(async (pair) => {
+    const now = core();
+    if (now === undefined) throw new EddyError("EDDY_NOT_CONNECTED", "not connected to NATS");
+    const { broker, projections } = now;
+    const readEntry = async (projection: string, key: string) =>
+      (await projections.get(projection, key))?.value;
+    return await compareLast({ ...pair, broker, deadlineMs, readEntry });
+  });
+}

@@ -1,0 +1,256 @@
+// A version of a handler over events of the past, without a ledger: what came of each, as data. For replay, for the
+// comparison of two versions, and for the check before a reload.
+// R1 Nothing is stored and nothing is emitted: effects are handed back. R2 Events of a key run one after the other, keys
+// side by side. R3 A failing event stops nothing. R4 Age counts for nothing: all of the past is old.
+import { type Handler, Permanent } from "../../authoring/index.ts";
+import type { BatchMessage } from "../../broker/index.ts";
+import {
+  type CloudEvent,
+  describeThrown,
+  EddyError,
+  isAway,
+  keyOf,
+  nameOf,
+  type Position,
+} from "../../events/index.ts";
+import { effectBytes, effectOf } from "../effect.ts";
+import { FirstJob } from "../first-job.ts";
+import { entryKey, nextState } from "../fold.ts";
+import { type ReadEntry, runReaction, type Terms } from "../handle.ts";
+import { createLanes } from "../lanes.ts";
+import type { Logged, Sighting } from "../log/sight.ts";
+import { type RemoteCall, remoteOf } from "../remote.ts";
+import { createStopping } from "../stopping.ts";
+
+/** A message of the log, and what the handler makes of it. */
+export interface Seen {
+  readonly sighting: Sighting;
+  readonly delivery: Logged;
+}
+
+export interface Failure {
+  /** An `EDDY_…` code, or the name of what was thrown. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What came of an event. */
+export type Rerun = { readonly position: Position; readonly event?: CloudEvent } & (
+  | { readonly kind: "ran"; readonly emitted: readonly BatchMessage[] }
+  | {
+      readonly kind: "folded";
+      readonly key: string;
+      readonly state: unknown;
+      /** What stores it, where it is to be stored. */
+      readonly message?: BatchMessage | undefined;
+    }
+  | ({ readonly kind: "failed" } & Failure)
+  | { readonly kind: "duplicate" | "filtered" | "otherKey" }
+);
+
+/** The entries that a projection folds into. */
+export interface States {
+  known(key: string): { readonly state: unknown } | undefined;
+  read(key: string): Promise<unknown>;
+  /** null removes it; gives what stores it, if anything does. Throws for a state that cannot be stored. */
+  put(key: string, next: unknown): BatchMessage | undefined;
+}
+
+export interface RerunParts {
+  readonly handler: Handler;
+  readonly terms: Terms;
+  /** For `ctx.get`. */
+  readonly readEntry: ReadEntry;
+  readonly states: States;
+  readonly maxPayloadBytes: number;
+  /** Only events of this ordering key, or of this entry. */
+  readonly key?: string;
+}
+
+export interface Reruns {
+  /** Runs them all; what came of each, in their order. */
+  run(seen: readonly Seen[]): Promise<Rerun[]>;
+  /** What still runs is cut off. */
+  stop(): void;
+}
+
+/** Events of so many keys run at once. */
+const laneWidth = 64;
+
+interface Turn {
+  readonly at: number;
+  readonly job: FirstJob<CloudEvent>;
+  readonly key: string;
+}
+
+export function createReruns(parts: RerunParts): Reruns {
+  const { handler, terms, readEntry, states } = parts;
+  const { declaration } = handler;
+  const remote = remoteOf(handler);
+  const stopping = createStopping();
+  const around = { report: () => {}, readEntry, stopping };
+  const callOf = (job: RemoteCall["job"]): RemoteCall => ({ job, terms, readEntry });
+
+  function laneOf(job: FirstJob<CloudEvent>): string | Promise<string> {
+    if (declaration.kind === "reaction") return keyOf(job.event);
+    if (remote !== undefined) return remote.key(callOf(job));
+    return entryKey(declaration, job.event);
+  }
+
+  function attempt(turn: Turn): Rerun | Promise<Rerun> {
+    const { job, key } = turn;
+    const at = { position: job.position, event: job.event };
+    if (declaration.kind === "projection") {
+      const known = states.known(key);
+      if (known === undefined || remote !== undefined) return foldLater(turn, known);
+      return folded(turn, nextState(declaration, job.event, known.state));
+    }
+    if (remote !== undefined)
+      return remote.run(callOf(job)).then((emitted) => checked({ ...at, kind: "ran", emitted }));
+    const result = runReaction(declaration, job, terms, around);
+    if (result instanceof Promise) return result.then((later) => ended(at, later));
+    return ended(at, result);
+  }
+
+  async function foldLater(turn: Turn, known: ReturnType<States["known"]>): Promise<Rerun> {
+    const state = known === undefined ? await states.read(turn.key) : known.state;
+    if (remote !== undefined) return folded(turn, await remote.apply(callOf(turn.job), state));
+    if (declaration.kind !== "projection") throw new RangeError("bug: only projections fold");
+    return folded(turn, nextState(declaration, turn.job.event, state));
+  }
+
+  function folded({ job, key }: Turn, state: unknown): Rerun {
+    const message = states.put(key, state);
+    return { position: job.position, event: job.event, kind: "folded", key, state, message };
+  }
+
+  function ended(
+    at: { readonly position: Position; readonly event: CloudEvent },
+    result: Awaited<ReturnType<typeof runReaction>>,
+  ): Rerun {
+    if (result.kind === "threw") throw result.error;
+    return checked({ ...at, kind: "ran", emitted: result.emitted.map(effectOf) });
+  }
+
+  function checked(rerun: Extract<Rerun, { kind: "ran" }>): Rerun {
+    const large = rerun.emitted.find((effect) => effectBytes(effect) > parts.maxPayloadBytes);
+    if (large !== undefined) throw tooLarge(handler.name, large);
+    return rerun;
+  }
+
+  async function turnOf({ sighting, delivery }: Seen, at: number): Promise<Turn | Rerun> {
+    const { position } = sighting;
+    if (sighting.kind === "dead") return { position, kind: "failed", ...failureOf(sighting.cause) };
+    const { event } = sighting;
+    if (sighting.kind !== "event") return { position, event, kind: sighting.kind };
+    if (isAway(event)) return { position, event, kind: "failed", ...failureOf(outside(event)) };
+    const job = new FirstJob(handler, position.stream, delivery, 0, event, 0);
+    try {
+      const lane = laneOf(job);
+      const key = typeof lane === "string" ? lane : await lane;
+      return parts.key === undefined || key === parts.key
+        ? { at, job, key }
+        : { position, event, kind: "otherKey" };
+    } catch (error) {
+      return { position, event, kind: "failed", ...failureOf(error) };
+    }
+  }
+
+  return {
+    async run(seen) {
+      const turns = await Promise.all(seen.map(turnOf));
+      const results: Rerun[] = turns.map((turn) => ("kind" in turn ? turn : pending));
+      await inLanes(
+        turns.filter((turn): turn is Turn => !("kind" in turn)),
+        attempt,
+        (turn, result) => {
+          results[turn.at] = result;
+        },
+      );
+      return results;
+    },
+    stop: () => stopping.cutOff(),
+  };
+}
+
+const pending: Rerun = { position: { stream: "", seq: 0 }, kind: "filtered" };
+
+/** Gives each its turn; resolves once all have a result. */
+function inLanes(
+  turns: readonly Turn[],
+  attempt: (turn: Turn) => Rerun | Promise<Rerun>,
+  onResult: (turn: Turn, result: Rerun) => void,
+): Promise<void> {
+  return new Promise((resolve) => {
+    let left = turns.length;
+    const lanes = createLanes<Turn>(laneWidth, (turn) => {
+      const end = (result: Rerun) => {
+        onResult(turn, result);
+        lanes.leave(turn.key);
+        if (--left === 0) resolve();
+      };
+      const fail = (error: unknown) => {
+        const { position, event } = turn.job;
+        end({ position, event, kind: "failed", ...failureOf(error) });
+      };
+      try {
+        const result = attempt(turn);
+        if (result instanceof Promise) result.then(end, fail);
+        else end(result);
+      } catch (error) {
+        fail(error);
+      }
+    });
+    if (left === 0) resolve();
+    for (const turn of turns) lanes.enter(turn.key, turn);
+  });
+}
+
+function tooLarge(handler: string, { natsSubject }: BatchMessage): EddyError {
+  const text = `${handler} emitted ${natsSubject}, which is too large for a message: a replay does not store data outside the log`;
+  return new EddyError("EDDY_REPLAY_DATA_OUTSIDE", text);
+}
+
+// It must not run as if it had no data.
+function outside(event: CloudEvent): EddyError {
+  const text = `the data of ${nameOf(event)} is outside the log (dataref): a replay does not fetch it, and leaves the event out`;
+  return new EddyError("EDDY_REPLAY_DATA_OUTSIDE", text);
+}
+
+const messageCharsMax = 500;
+
+/** What was thrown, by its code. */
+function failureOf(thrown: unknown): Failure {
+  const cause =
+    thrown instanceof Permanent && thrown.cause instanceof EddyError ? thrown.cause : thrown;
+  const { code, name, message } = describeThrown(cause);
+  return { code: code ?? name.slice(0, 100), message: message.slice(0, messageCharsMax) };
+}
+
+/** Entries in memory: the removed ones too, as undefined. From nothing, or from what `initial` says. */
+export function statesInMemory(
+  initial: (key: string) => Promise<unknown> = async () => undefined,
+): States & { readonly entries: ReadonlyMap<string, unknown> } {
+  const entries = new Map<string, unknown>();
+  return {
+    entries,
+    known: (key) => (entries.has(key) ? { state: entries.get(key) } : undefined),
+    read: initial,
+    put(key, next) {
+      checkStorable(key, next);
+      entries.set(key, next === null ? undefined : next);
+      return undefined;
+    },
+  };
+}
+
+// As strict as where entries are stored: what could not be is a letter there.
+function checkStorable(key: string, next: unknown): void {
+  try {
+    if (JSON.stringify(next) !== undefined) return;
+  } catch {
+    // said below: a cycle or a BigInt
+  }
+  const name = JSON.stringify(key.slice(0, 100));
+  throw new Permanent(`the state of ${name} is no JSON value. The entry is unchanged`);
+}
