@@ -13,6 +13,7 @@ import { ingressContests } from "./rows/ingress.ts";
 import { latencyContests } from "./rows/latency.ts";
 import { moleculerContests } from "./rows/moleculer.ts";
 import { projectionContests } from "./rows/projection.ts";
+import { readsContests } from "./rows/reads.ts";
 import { reloadContests } from "./rows/reload.ts";
 import { scalingContests } from "./rows/scaling.ts";
 import { createStores } from "./stores.ts";
@@ -23,6 +24,7 @@ const families: readonly ((bench: Bench) => Contest[])[] = [
   handleContests,
   emitContests,
   projectionContests,
+  readsContests,
   latencyContests,
   moleculerContests,
   ingressContests,
