@@ -16,6 +16,7 @@ import {
 } from "../../runtime/pipeline/index.ts";
 import {
   createEntryReads,
+  type EntryReads,
   openEntries,
   openProjectionReader,
 } from "../../runtime/projections/index.ts";
@@ -26,6 +27,7 @@ export interface TestPipeline extends AsyncDisposable {
   readonly broker: Broker;
   readonly pipeline: Pipeline;
   readonly facts: Fact[];
+  readonly reads: EntryReads;
   /** Runs exactly these declarations, each under its name. */
   run(declarations: Readonly<Record<string, Declaration>>, version?: string): Promise<void>;
   /** Waits until all named handlers run. */
@@ -101,6 +103,7 @@ export async function startTestPipeline(
     broker,
     pipeline,
     facts,
+    reads,
     async run(declarations, version = "v1") {
       const handlers = Object.entries(declarations).map(
         ([name, declaration]): Handler => ({
