@@ -28,6 +28,6 @@ export function entriesTemplate(entries: number): Template {
   };
 }
 
-export function entryOf(n: number) {
+function entryOf(n: number) {
   return { n, text: "x".repeat(280) };
 }

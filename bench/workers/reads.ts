@@ -1,7 +1,8 @@
 // Many readers of a bucket's entries, each waiting for one before it asks for the next. What is read is checked.
 import { Kvm } from "@nats-io/kv";
+import { Type } from "typebox";
+import { type Context, event, on, projection } from "../../runtime/authoring/index.ts";
 import { connectBroker } from "../../runtime/broker/index.ts";
-import { type Context, event, on, projection, Type } from "../../runtime/index.ts";
 import { runReaction } from "../../runtime/pipeline/handle.ts";
 import { createEntryReads, openProjectionReader } from "../../runtime/projections/index.ts";
 import { eventually } from "../../tests/support/eventually.ts";

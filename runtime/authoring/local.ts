@@ -4,7 +4,7 @@ import { nonsense } from "./declaration.ts";
 /** All entries, or so many of those that were read last. */
 export type Local = "all" | number;
 
-export const localEntriesMax = 1_000_000;
+const localEntriesMax = 1_000_000;
 
 export function checkLocal(what: string, local: unknown): void {
   if (local === undefined || local === "all") return;
