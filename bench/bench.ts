@@ -13,6 +13,7 @@ import { ingressContests } from "./rows/ingress.ts";
 import { latencyContests } from "./rows/latency.ts";
 import { moleculerContests } from "./rows/moleculer.ts";
 import { projectionContests } from "./rows/projection.ts";
+import { readsContests } from "./rows/reads.ts";
 import { rebuildContests } from "./rows/rebuild.ts";
 import { reloadContests } from "./rows/reload.ts";
 import { scalingContests } from "./rows/scaling.ts";
@@ -25,6 +26,7 @@ const families: readonly ((bench: Bench) => Contest[])[] = [
   emitContests,
   projectionContests,
   rebuildContests,
+  readsContests,
   latencyContests,
   moleculerContests,
   ingressContests,

@@ -11,15 +11,17 @@ export {
   event,
   type GetOptions,
   type HandlerOptions,
+  type Local,
   type Log,
   on,
   Permanent,
   type Projection,
   projection,
   type Reaction,
+  type Read,
   RetryAfter,
   type Start,
   type StateOf,
   type WhereOf,
 } from "./authoring/index.ts";
-export type { AttributeValue, CloudEvent } from "./events/index.ts";
+export type { AttributeValue, CloudEvent, Position } from "./events/index.ts";

@@ -1,5 +1,5 @@
 // What a handler can do and know besides its event. Types only; the pipeline makes the contexts.
-import type { CloudEvent } from "../events/index.ts";
+import type { CloudEvent, Position } from "../events/index.ts";
 import type { DataOf, EventType } from "./event-type.ts";
 import type { AnyProjection, StateOf } from "./projection.ts";
 
@@ -17,6 +17,19 @@ export interface EmitOptions {
 
 export interface GetOptions {
   readonly after?: CloudEvent;
+}
+
+/** What a projection says of a key, and how much of the world it reflects. */
+export interface Read<State> {
+  /** undefined: there is no entry. */
+  readonly value: State | undefined;
+  /** Every event of the projection up to here is reflected; undefined where nobody can tell, as before it has run. */
+  readonly position: Position | undefined;
+  /**
+   * For how long something may be missing, in ms. Of a read from the server: since when the oldest event that is not folded
+   * is stored. Of a local one: since when the bucket has not been heard of, which is below 2 s while the server is reachable.
+   */
+  readonly ageMs: number | undefined;
 }
 
 /** One line in the runtime's log, with handler, event and version added. */
@@ -48,6 +61,12 @@ export interface Context<Emits extends EventType = EventType> {
     key: string,
     options?: GetOptions,
   ): Promise<StateOf<P> | undefined>;
+  /** The same, with the position that the value reflects and its age. A local read needs no request for that. */
+  read<P extends AnyProjection>(
+    projection: P,
+    key: string,
+    options?: GetOptions,
+  ): Promise<Read<StateOf<P>>>;
   /** Aborted at the handler's deadline and when the runtime has to stop. Pass it on to fetch and timers. */
   readonly signal: AbortSignal;
   readonly log: Log;

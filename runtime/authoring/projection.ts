@@ -2,6 +2,7 @@
 import type { Static, TSchema } from "typebox";
 import { declared, nonsense } from "./declaration.ts";
 import type { DataOf, EventOf, EventType } from "./event-type.ts";
+import { checkLocal, type Local } from "./local.ts";
 import type { Matcher } from "./matcher.ts";
 import { checkEventTypes, checkOptions, type HandlerOptions, matcherOf } from "./options.ts";
 import type { Pattern } from "./where.ts";
@@ -31,6 +32,11 @@ export interface ProjectionSpec<From extends EventType, State, Data = Pattern>
   readonly key: (event: EventOf<From>) => string;
   /** The entry's next state; null removes it (a tombstone). Pure: it runs again in a rebuild. */
   readonly apply: (state: State | undefined, event: EventOf<From>) => State | null;
+  /**
+   * Keeps entries in each process whose handlers read them: all, or so many of those that were read last. Reads then cost
+   * microseconds and work without a server, and show what was stored moments ago; their values are frozen. Default: none.
+   */
+  readonly local?: Local;
 }
 
 /** A declared projection; its entries live in the KV bucket of its name. */
@@ -43,15 +49,17 @@ export interface Projection<From extends EventType = EventType, State = unknown>
   readonly matches: Matcher | undefined;
   /** Schema of the state, where one was given. */
   readonly state?: TSchema;
+  readonly local?: Local;
   // Methods, so that a projection of narrower events is still a Projection.
   key(event: EventOf<From>): string;
   apply(state: State | undefined, event: EventOf<From>): State | null;
 }
 
-/** What `ctx.get` takes: the name, and the type of the state in the type system only. */
+/** What `ctx.get` takes: the name, what is kept of it, and the type of the state in the type system only. */
 export interface AnyProjection {
   readonly kind: "projection";
   readonly name: string;
+  readonly local?: Local;
   apply(state: never, event: never): unknown;
 }
 
@@ -82,7 +90,7 @@ export function projection<From extends EventType, State>(
   const what = `projection("${name}")`;
   if (spec === null || typeof spec !== "object")
     throw nonsense(`${what}: the second argument must be an object`);
-  const { from, key, apply, state, ...options } = spec;
+  const { from, key, apply, state, local, ...options } = spec;
   if (!Array.isArray(from)) throw nonsense(`${what}: from must be a list of event types`);
   checkEventTypes(what, "from", from);
   if (typeof key !== "function") throw nonsense(`${what}: key must be a function of the event`);
@@ -91,7 +99,11 @@ export function projection<From extends EventType, State>(
   checkOptions(what, options);
   if (options.rebuild !== undefined && options.rebuild !== "auto")
     throw nonsense(`${what}: rebuild must be "auto", or left out, got ${String(options.rebuild)}`);
-  const schema = state === undefined ? {} : { state };
+  checkLocal(what, local);
+  const schema = {
+    ...(state === undefined ? {} : { state }),
+    ...(local === undefined ? {} : { local }),
+  };
   const matches = matcherOf(options);
   return declared({ kind: "projection", name, from, options, matches, key, apply, ...schema });
 }

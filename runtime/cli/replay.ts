@@ -3,7 +3,7 @@ import { Command } from "commander";
 import type { Handler } from "../authoring/index.ts";
 import type { Broker } from "../broker/index.ts";
 import type { Config } from "../host/index.ts";
-import { type Rerun, replay, type Span, spanOf } from "../pipeline/index.ts";
+import { type ReadEntry, type Rerun, replay, type Span, spanOf } from "../pipeline/index.ts";
 import { openEntries, openProjectionReader } from "../projections/index.ts";
 import { withBroker } from "./connection.ts";
 import { findHandler } from "./find-handler.ts";
@@ -72,8 +72,9 @@ async function run(name: string, options: ReplayOptions): Promise<void> {
 async function partsOf(broker: Broker, config: Config, { key }: ReplayOptions) {
   const reader = await openProjectionReader(broker.nc, broker);
   const { deadlineMs } = config;
-  const readEntry = async (projection: string, key: string) =>
-    (await reader.get(projection, key))?.value;
+  const readEntry: ReadEntry = async ({ projection, key }) => ({
+    value: (await reader.get(projection, key))?.value,
+  });
   return { broker, deadlineMs, readEntry, ...(key === undefined ? {} : { key }) };
 }
 

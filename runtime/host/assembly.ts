@@ -15,7 +15,13 @@ import { createApp, type HttpPorts, type HttpServer, serveHttp } from "../http/i
 import { createThreads, type ModuleWatch, mapStack, watchModules } from "../modules/index.ts";
 import { createMetrics, type Gauges, type Logger, logFacts, logModules } from "../observe/index.ts";
 import { type Pipeline, type Report, readHandlers, startPipeline } from "../pipeline/index.ts";
-import { openEntries, openProjectionReader, type ProjectionReader } from "../projections/index.ts";
+import {
+  createEntryReads,
+  type EntryReads,
+  openEntries,
+  openProjectionReader,
+  type ProjectionReader,
+} from "../projections/index.ts";
 import type { Config } from "./config.ts";
 import { collectWhenIdle } from "./idle-heap.ts";
 import { type NodeState, readinessOf } from "./readiness.ts";
@@ -42,6 +48,7 @@ interface Core {
   readonly broker: Broker;
   readonly pipeline: Pipeline;
   readonly projections: ProjectionReader;
+  readonly reads: EntryReads;
   readonly store: HttpPorts["store"];
 }
 
@@ -56,7 +63,10 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
   let applied = false; // the folder's handlers were handed over: before, no handler means nothing
   let handlers: readonly Handler[] = [];
 
-  const metrics = createMetrics(async () => await gaugesOf(core));
+  const metrics = createMetrics(
+    async () => await gaugesOf(core),
+    () => core?.reads.status() ?? [],
+  );
   const logFact = logFacts(log, options.handledAt ?? "debug");
   let outcomes = 0;
   const stopCollecting = collectWhenIdle(() => outcomes);
@@ -79,7 +89,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
     verify: verifyWith(() => core, config.deadlineMs),
     async onHandlers(next) {
       handlers = next;
-      await core?.pipeline.apply(next);
+      if (core !== undefined) await applyTo(core, next);
     },
   });
   modules.catch(() => {}); // `started` rejects with it, but not before the connection stands
@@ -104,7 +114,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
     });
     core = await untilItStands(() => makeCore(config, made, report), log, stopping.signal);
     await modules;
-    await core.pipeline.apply(handlers);
+    await applyTo(core, handlers);
     applied = true;
   }
 
@@ -118,6 +128,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       await started.catch(() => {});
       await core?.pipeline.stop(config.drainMs);
       await threads.close();
+      await core?.reads.close();
       await broker?.close(); // also where nothing was made with it
       forgetStrays();
       stopCollecting();
@@ -127,9 +138,16 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
 
 export async function makeCore(config: Config, broker: Broker, report: Report): Promise<Core> {
   const projections = await openProjectionReader(broker.nc, broker);
-  const pipeline = await startPipeline(pipelineParts(config, broker, projections, report));
+  const reads = createEntryReads(broker, projections, report);
+  const pipeline = await startPipeline(pipelineParts(config, broker, reads, report));
   const store = createIngress(broker.nc, { stream: broker.home, objects: broker.objects });
-  return { broker, pipeline, projections, store };
+  return { broker, pipeline, projections, reads, store };
+}
+
+async function applyTo({ pipeline, reads }: Core, handlers: readonly Handler[]): Promise<void> {
+  const declared = handlers.map(({ declaration }) => declaration);
+  reads.keep(declared.filter((one) => one.kind === "projection"));
+  await pipeline.apply(handlers);
 }
 
 // A server that answers too late, as while it recovers its store, is asked again. An EddyError needs somebody to act.
@@ -202,7 +220,7 @@ function brokerOptions({ app, nats }: Config): BrokerOptions {
 function pipelineParts(
   config: Config,
   broker: Broker,
-  projections: ProjectionReader,
+  reads: EntryReads,
   report: Report,
 ): Parameters<typeof startPipeline>[0] {
   return {
@@ -217,10 +235,8 @@ function pipelineParts(
     },
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },
     openEntries: (projection) => openEntries(broker, projection, report),
-    async readEntry(projection, key, wait) {
-      if (wait !== undefined) await projections.reach(projection, wait);
-      return (await projections.get(projection, key))?.value;
-    },
+    readEntry: reads.read,
+    onStored: reads.stored,
     mapStack,
     report,
   };

@@ -2,7 +2,7 @@
 import type { Broker } from "../broker/index.ts";
 import { EddyError } from "../events/index.ts";
 import { createVerify } from "../modules/index.ts";
-import { compareLast } from "../pipeline/index.ts";
+import { compareLast, type ReadEntry } from "../pipeline/index.ts";
 import type { ProjectionReader } from "../projections/index.ts";
 
 interface Connected {
@@ -16,8 +16,9 @@ export function verifyWith(core: () => Connected | undefined, deadlineMs: number
     const now = core();
     if (now === undefined) throw new EddyError("EDDY_NOT_CONNECTED", "not connected to NATS");
     const { broker, projections } = now;
-    const readEntry = async (projection: string, key: string) =>
-      (await projections.get(projection, key))?.value;
+    const readEntry: ReadEntry = async ({ projection, key }) => ({
+      value: (await projections.get(projection, key))?.value,
+    });
     return await compareLast({ ...pair, broker, deadlineMs, readEntry });
   });
 }

@@ -2,6 +2,7 @@
 // fixed words, never text of an event, so their number is bounded.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Fact, Report } from "../pipeline/index.ts";
+import { type LocalGauges, showLocals } from "./local-gauges.ts";
 import { countOutcomes } from "./outcomes.ts";
 
 /** What is read at the moment when somebody asks. */
@@ -30,15 +31,20 @@ const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 const messages = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_000];
 
 /** `read` may fail, as when there is no connection: then its gauges are absent. */
-export function createMetrics(read: () => Gauges | Promise<Gauges>): Metrics {
+export function createMetrics(
+  read: () => Gauges | Promise<Gauges>,
+  locals: () => readonly LocalGauges[] = () => [],
+): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const report = counting(registry);
   const show = showing(registry);
+  const showKept = showLocals(registry);
   return {
     report,
     async text() {
       show(await readOrNothing(read));
+      showKept(locals());
       return registry.metrics();
     },
   };

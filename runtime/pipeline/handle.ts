@@ -17,16 +17,8 @@ import { validatorOf } from "../contracts/index.ts";
 import { type CloudEvent, EddyError, makeEvent, nameOf, type Position } from "../events/index.ts";
 import { emittedEvent } from "./emit.ts";
 import type { Report } from "./facts.ts";
+import type { ReadEntry, ReadWait } from "./read-entry.ts";
 import type { Stopping } from "./stopping.ts";
-
-/** Reads an entry of any projection, for `ctx.get`; first waits until the projection has passed a position. */
-export type ReadEntry = (projection: string, key: string, wait?: ReadWait) => Promise<unknown>;
-
-export interface ReadWait {
-  readonly after: Position;
-  /** How long at most. */
-  readonly waitMs: number;
-}
 
 /** The event that runs. A job of the pipeline is one. */
 export interface Run {
@@ -158,8 +150,18 @@ class ReactionContext implements Context {
   get get(): Context["get"] {
     return (async (projection: AnyProjection, key: string, { after }: GetOptions = noOptions) => {
       const wait = after === undefined ? undefined : this.#waitFor(after);
-      return await this.around.readEntry(projection.name, key, wait);
+      const { name, local } = projection;
+      return (await this.around.readEntry({ projection: name, local, key, wait })).value;
     }) as Context["get"];
+  }
+
+  get read(): Context["read"] {
+    return (async (projection: AnyProjection, key: string, { after }: GetOptions = noOptions) => {
+      const wait = after === undefined ? undefined : this.#waitFor(after);
+      const asked = { projection: projection.name, local: projection.local, key, wait, told: true };
+      const { value, position, ageMs } = await this.around.readEntry(asked);
+      return { value, position, ageMs };
+    }) as Context["read"];
   }
 
   #waitFor(after: CloudEvent): ReadWait {

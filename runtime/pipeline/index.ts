@@ -2,9 +2,9 @@
 // Knows events, authoring, contracts and the broker; stores and readers are handed in.
 export type { Entries, OpenEntries } from "./entries.ts";
 export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
-export type { ReadEntry, ReadWait } from "./handle.ts";
 export { type HeldRow, listHeldKeys } from "./held/list.ts";
 export { releaseKey } from "./held/release.ts";
+export { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
 export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
 export {
   type HandlerStatus,
@@ -13,6 +13,7 @@ export {
   startPipeline,
 } from "./pipeline.ts";
 export { type Passage, type Progress, passageOf, type Reading, readProgress } from "./progress.ts";
+export type { Asked, Found, ReadEntry, ReadWait } from "./read-entry.ts";
 export { copyOf, type Marker, markerLeaseMs, markerOf } from "./rebuild/marker.ts";
 export type { RebuildProgress, Rebuilt } from "./rebuild/rebuild.ts";
 export { askForRebuild, rebuildFrom } from "./rebuild/service.ts";

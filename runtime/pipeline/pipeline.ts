@@ -17,9 +17,9 @@ import { type Committer, createCommitter } from "./commit.ts";
 import { createGate } from "./crashes/gate.ts";
 import type { OpenEntries } from "./entries.ts";
 import type { HandlerState, Report } from "./facts.ts";
-import type { ReadEntry } from "./handle.ts";
 import { type Identities, type IdentityLimits, startIdentities } from "./identities/identities.ts";
 import { joined } from "./joined.ts";
+import type { ReadEntry } from "./read-entry.ts";
 import type { Rebuilt } from "./rebuild/rebuild.ts";
 import { type RebuildOptions, startRebuilds } from "./rebuild/rebuilds.ts";
 import { cutHead } from "./retention.ts";
@@ -35,10 +35,14 @@ export interface PipelineParts {
   readonly identityLimits: IdentityLimits;
   readonly openEntries: OpenEntries;
   readonly readEntry: ReadEntry;
+  /** Learns at which sequence of a stream stored messages begin, before their events count as done. */
+  readonly onStored?: OnStored;
   /** Positions in a stack in terms of the handler's source. */
   readonly mapStack: (stack: string) => string;
   readonly report: Report;
 }
+
+export type OnStored = (stream: string, firstSeq: number, batch: readonly BatchMessage[]) => void;
 
 export interface HandlerStatus {
   readonly handler: Handler;
@@ -80,8 +84,8 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     parts.identityLimits,
     report,
   );
-  const committers = createCommitters(broker, report, identities);
   const rebuilds = startRebuilds({ ...parts, identities, runnerOf: (name) => runners.get(name) });
+  const committers = createCommitters(broker, report, identities, parts.onStored);
   const cut = joined(cutOnce);
   const rounds = setInterval(() => void cut(), cutEveryMs);
   const sweeps = startSweeps(broker, report);
@@ -184,7 +188,12 @@ function startSweeps(broker: Broker, report: Report): { stop(): void } {
 }
 
 /** One committer for each destination stream. */
-function createCommitters(broker: Broker, report: Report, identities: Identities) {
+function createCommitters(
+  broker: Broker,
+  report: Report,
+  identities: Identities,
+  onElsewhere: OnStored = () => {},
+) {
   const committers = new Map<string, Committer>();
   const onStoredAtHome = (firstSeq: number, batch: readonly BatchMessage[]) =>
     identities.stored(
@@ -193,7 +202,11 @@ function createCommitters(broker: Broker, report: Report, identities: Identities
     );
   return {
     of(stream: string): Committer {
-      const onStored = stream === broker.home ? onStoredAtHome : () => {};
+      const onStored =
+        stream === broker.home
+          ? onStoredAtHome
+          : (firstSeq: number, batch: readonly BatchMessage[]) =>
+              onElsewhere(stream, firstSeq, batch);
       const committer = committers.get(stream) ?? createCommitter(broker, stream, report, onStored);
       committers.set(stream, committer);
       return committer;

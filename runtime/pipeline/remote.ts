@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import type { Handler } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import { allFit, storeLarge } from "./away/store.ts";
-import type { ReadEntry, Terms } from "./handle.ts";
+import type { Terms } from "./handle.ts";
+import type { ReadEntry } from "./read-entry.ts";
 import type { EventJob, Scope } from "./scope.ts";
 import { termsOf } from "./terms.ts";
 

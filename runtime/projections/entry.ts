@@ -2,9 +2,9 @@
 import { describeThrown, EddyError } from "../events/index.ts";
 
 /** @throws EddyError `EDDY_ENTRY_UNREADABLE` */
-export function parseEntry(name: string, key: string, data: Uint8Array): unknown {
+export function parseEntry(name: string, key: string, data: Uint8Array | string): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(data));
+    return JSON.parse(typeof data === "string" ? data : new TextDecoder().decode(data));
   } catch (cause) {
     throw new EddyError(
       "EDDY_ENTRY_UNREADABLE",

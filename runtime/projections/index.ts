@@ -1,6 +1,12 @@
 // Projections: entries folded from events into KV buckets (written for the pipeline), and read by anybody.
 
+export { createEntryReads, type EntryReads } from "./local/reads.ts";
 export type { Reach } from "./reach.ts";
-export { type Entry, openProjectionReader, type ProjectionReader } from "./read.ts";
+export {
+  type Entry,
+  openProjectionReader,
+  type ProjectionReader,
+  type VersionReader,
+} from "./read.ts";
 export type { Change, WatchOptions } from "./watch.ts";
 export { openEntries } from "./write.ts";

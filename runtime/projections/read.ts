@@ -8,12 +8,14 @@ import {
   jetstream,
   jetstreamManager,
 } from "@nats-io/jetstream";
-import { type NatsConnection, readMessage, type StreamInfo, streamInfo } from "../broker/index.ts";
+import { type NatsConnection, type StreamInfo, streamInfo } from "../broker/index.ts";
 import { token, untoken } from "../events/index.ts";
 import { copyOf, type Reading, type ReadWait } from "../pipeline/index.ts";
 import { answered } from "./answered.ts";
 import { parseEntry, unknownProjection } from "./entry.ts";
 import { discard } from "./follow.ts";
+import { createGathered, type Stored } from "./gathered.ts";
+import { textOf, type Version } from "./local/copy.ts";
 import { type Reach, reachOf, untilReached } from "./reach.ts";
 import { createSwitches } from "./switched.ts";
 import { type Change, type WatchOptions, watchEntries } from "./watch.ts";
@@ -23,6 +25,11 @@ export interface Entry {
   readonly value: unknown;
   readonly revision: number;
   readonly time: Date;
+}
+
+/** Reads entries as they are stored. */
+export interface VersionReader {
+  version(name: string, key: string): Promise<Version>;
 }
 
 export interface ProjectionReader {
@@ -50,18 +57,19 @@ const countedMax = 100_000;
 export async function openProjectionReader(
   nc: NatsConnection,
   names: { readonly app: string; readonly home: string },
-): Promise<ProjectionReader> {
+): Promise<ProjectionReader & VersionReader> {
   const jsm = await answered(jetstreamManager(nc));
   const js = jetstream(nc);
   const reading: Reading = { nc, jsm, ...names };
-  const known = new Set<string>();
+  const known = new Map<string, StreamInfo>();
+  const readLast = createGathered(nc);
   const switches = createSwitches(nc);
 
   async function bucketOf(name: string): Promise<StreamInfo | undefined> {
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) return undefined;
     const info = await streamInfo(jsm, `KV_${name}`);
     if (info === undefined || !isProjection(info, name)) return undefined;
-    known.add(name);
+    known.set(name, info);
     return info;
   }
 
@@ -73,6 +81,15 @@ export async function openProjectionReader(
     const { there } = await keysBelow(js, name, `$KV.${name}.`);
     const gone = new Set(copies.gone);
     return [...new Set([...copies.there, ...there.filter((key) => !gone.has(key))])];
+  }
+
+  async function storedOf(name: string, key: string): Promise<Stored | undefined> {
+    const info = known.get(name) ?? (await bucketOf(name));
+    if (info === undefined) return undefined;
+    const replicated = info.config.num_replicas > 1; // only its leader is never behind
+    const copy = await switches.read(name, key);
+    if (copy !== undefined) return copy;
+    return await readLast(`KV_${name}`, `$KV.${name}.${token(key)}`, replicated);
   }
 
   return {
@@ -88,14 +105,15 @@ export async function openProjectionReader(
       }),
     get: (name, key) =>
       answered(async () => {
-        if (!known.has(name) && (await bucketOf(name)) === undefined) return undefined;
-        const last_by_subj = `$KV.${name}.${token(key)}`;
-        const stored =
-          (await switches.read(name, key)) ??
-          (await readMessage(nc, `KV_${name}`, { last_by_subj }));
+        const stored = await storedOf(name, key);
         if (stored === undefined || stored.data.byteLength === 0) return undefined;
         const { seq, time, data } = stored;
         return { key, value: parseEntry(name, key, data), revision: seq, time };
+      }),
+    version: (name, key) =>
+      answered(async () => {
+        const stored = await storedOf(name, key);
+        return { seq: stored?.seq ?? 0, text: stored && textOf(stored.data) };
       }),
     reach: (name, wait) =>
       answered(async () => {

@@ -57,6 +57,28 @@ test("handlers of an event that is published as replaying see it, those of what 
   ]);
 });
 
+test("a read tells value, position and age; what local means is checked at declaration", async () => {
+  const seen: unknown[] = [];
+  const look = on(Arrived, async (e, ctx) => {
+    const { value, ...rest } = await ctx.read(visitors, e.data.name);
+    seen.push([value?.visits, rest]);
+  });
+  const t = harness({ visitors, look });
+  await t.publish(Arrived, { name: "Ada" });
+  await t.publish(Arrived, { name: "Bob" });
+  const at = (seq: number) => ({ position: { stream: "EVENTS", seq }, ageMs: 0 });
+  assert.deepEqual(seen, [
+    [1, at(1)],
+    [1, at(2)],
+  ]);
+  const spec = { from: [Arrived], key: () => "", apply: () => null };
+  for (const local of [0, 1.5, 1_000_001, "some", true, null]) {
+    const declare = () => projection("p", { ...spec, local: local as never });
+    assert.throws(declare, { code: "EDDY_DECLARATION" });
+  }
+  assert.equal(projection("p", { ...spec, local: 10_000 }).local, 10_000);
+});
+
 test("an emitted state event has its entity's key, unless the handler names another one", async () => {
   const Changed = event("com.acme.visitor.changed", Named, {
     carries: "state",

@@ -59,7 +59,14 @@ export class MemoryStream implements Harness {
     report: (fact) => {
       if (fact.kind === "log") this.logs.push(fact);
     },
-    readEntry: async (projection, key) => this.#read(projection, key),
+    readEntry: async ({ projection, key }) => {
+      const value = this.#read(projection, key);
+      const position = {
+        stream: "EVENTS",
+        seq: (this.#pending[0]?.seq ?? this.#log.length + 1) - 1,
+      };
+      return { value, position, ageMs: 0 };
+    },
     stopping: { over: false, cuts: new Set() },
   };
   readonly #lanes = new MemoryLanes<Stored>();

@@ -452,7 +452,7 @@ test("a start that fails again and again leaves nothing behind in the process", 
     defaults: { deadlineMs: 1_000, delaysMs: [], jitter: 0, deathsMax: 3, retentionMs: 3_600_000 },
     identityLimits: { countMax: 1_000, ageMs: 1_000 },
     openEntries: () => Promise.reject(new Error("none")),
-    readEntry: async () => undefined,
+    readEntry: async () => ({ value: undefined }),
     mapStack: (stack) => stack,
     report: (fact) => facts.push(fact),
   });

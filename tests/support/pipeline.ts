@@ -14,7 +14,12 @@ import {
   readHandlers,
   startPipeline,
 } from "../../runtime/pipeline/index.ts";
-import { openEntries, openProjectionReader } from "../../runtime/projections/index.ts";
+import {
+  createEntryReads,
+  type EntryReads,
+  openEntries,
+  openProjectionReader,
+} from "../../runtime/projections/index.ts";
 import { eventually } from "./eventually.ts";
 import type { TestNats } from "./nats.ts";
 
@@ -22,6 +27,7 @@ export interface TestPipeline extends AsyncDisposable {
   readonly broker: Broker;
   readonly pipeline: Pipeline;
   readonly facts: Fact[];
+  readonly reads: EntryReads;
   /** Runs exactly these declarations, each under its name. */
   run(declarations: Readonly<Record<string, Declaration>>, version?: string): Promise<void>;
   /** Waits until all named handlers run. */
@@ -50,6 +56,8 @@ export async function startTestPipeline(
     },
   );
   const facts: Fact[] = [];
+  const reader = await openProjectionReader(broker.nc, broker);
+  const reads = createEntryReads(broker, reader, (fact) => facts.push(fact));
   const pipeline = await startPipeline({
     broker,
     homeMaxBytes: options.homeMaxBytes ?? 256 * 1024 * 1024,
@@ -62,11 +70,8 @@ export async function startTestPipeline(
     },
     identityLimits: { countMax: 100_000, ageMs: 3_600_000 },
     openEntries: (projection) => openEntries(broker, projection, (fact) => facts.push(fact)),
-    async readEntry(projection, key, wait) {
-      const reader = await openProjectionReader(broker.nc, broker);
-      if (wait !== undefined) await reader.reach(projection, wait);
-      return (await reader.get(projection, key))?.value;
-    },
+    readEntry: reads.read,
+    onStored: reads.stored,
     mapStack: (stack) => stack,
     report: (fact) => facts.push(fact),
   });
@@ -75,6 +80,7 @@ export async function startTestPipeline(
     if (stopped) return;
     stopped = true;
     await pipeline.stop(5_000);
+    await reads.close();
     await broker.close();
   };
   const rows = async () => new Map((await readHandlers(broker)).map((row) => [row.name, row]));
@@ -97,6 +103,7 @@ export async function startTestPipeline(
     broker,
     pipeline,
     facts,
+    reads,
     async run(declarations, version = "v1") {
       const handlers = Object.entries(declarations).map(
         ([name, declaration]): Handler => ({
@@ -105,6 +112,9 @@ export async function startTestPipeline(
           version,
           declaration,
         }),
+      );
+      reads.keep(
+        handlers.map(({ declaration }) => declaration).filter((one) => one.kind === "projection"),
       );
       await pipeline.apply(handlers);
       await running(...handlers.map((handler) => handler.name));

@@ -40,8 +40,15 @@ function asData(declaration: Declaration): Described {
   if (declaration.kind === "reaction") {
     return { kind: "reaction", from, emits: declaration.emits.map(typeAsData), options };
   }
-  const state = declaration.state === undefined ? {} : { state: declaration.state };
-  return { kind: "projection", name: declaration.name, from, options, ...state };
+  const { name, state, local } = declaration;
+  return {
+    kind: "projection",
+    name,
+    from,
+    options,
+    ...(state === undefined ? {} : { state }),
+    ...(local === undefined ? {} : { local }),
+  };
 }
 
 function typeAsData({ type, schema, options }: EventType): DescribedType {
@@ -65,8 +72,9 @@ function asDeclared(described: Described): Declaration {
   if (described.kind === "reaction") {
     return on(from, { ...described.options, emits: described.emits.map(asType) }, elsewhere);
   }
-  const { name, options, state } = described;
-  const spec = { ...options, from, key: elsewhere, apply: elsewhere };
+  const { name, options, state, local } = described;
+  const kept = local === undefined ? {} : { local };
+  const spec = { ...options, ...kept, from, key: elsewhere, apply: elsewhere };
   return state === undefined ? projection(name, spec) : projection(name, { ...spec, state });
 }
 

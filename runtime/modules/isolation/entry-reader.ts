@@ -1,4 +1,4 @@
-// `ctx.get` inside a thread: asks the main thread, which has the connection.
+// `ctx.get` and `ctx.read` inside a thread: asks the main thread, which has the connection.
 import type { ReadEntry } from "../../pipeline/index.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ToThread } from "./protocol.ts";
@@ -15,14 +15,14 @@ export function createEntryReader(outbox: Outbox): EntryReader {
   const open = new Map<number, (answer: Answer) => void>();
   let last = 0;
   return {
-    read(projection, key, wait) {
+    read(what) {
       const asked = ++last;
       return new Promise((resolve, reject) => {
         open.set(asked, (answer) => {
           if (answer.kind === "noEntry") reject(fromWire(answer.error));
-          else resolve(answer.json === undefined ? undefined : JSON.parse(answer.json));
+          else resolve({ value: undefined, ...JSON.parse(answer.json) });
         });
-        outbox.say({ kind: "get", asked, projection, key, wait });
+        outbox.say({ kind: "get", asked, what });
       });
     },
     take(answer) {

@@ -39,7 +39,7 @@ export function createExchange(
 ): Exchange {
   const flight = createFlight<Pending>();
   const watchdog = watch(flight, worker);
-  let readEntry: ReadEntry = async () => undefined;
+  let readEntry: ReadEntry = async () => ({ value: undefined });
   let pumping = false;
 
   function pumpSoon(): void {
@@ -121,13 +121,11 @@ function watch(flight: Flight<Pending>, worker: () => Worker): Watchdog {
 
 async function answer(
   by: Running,
-  { asked, projection, key, wait }: Extract<FromThread, { kind: "get" }>,
+  { asked, what }: Extract<FromThread, { kind: "get" }>,
   readEntry: ReadEntry,
 ): Promise<void> {
   try {
-    const value = await readEntry(projection, key, wait);
-    const json = value === undefined ? undefined : JSON.stringify(value);
-    by.post({ kind: "entry", asked, json });
+    by.post({ kind: "entry", asked, json: JSON.stringify(await readEntry(what)) });
   } catch (error) {
     by.post({ kind: "noEntry", asked, error: toWire(error) });
   }

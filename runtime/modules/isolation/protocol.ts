@@ -2,8 +2,8 @@
 // P1 Calls are begun in the order in which they were sent. P2 What is said within one turn travels as one message,
 // all bytes of it in one piece that changes hands. P3 What a thread that stands still is busy with can be read.
 
-import type { EventOptions } from "../../authoring/index.ts";
-import type { ReadWait } from "../../pipeline/index.ts";
+import type { EventOptions, Local } from "../../authoring/index.ts";
+import type { Asked } from "../../pipeline/index.ts";
 import type { Evaluable } from "../evaluate.ts";
 import type { WireError } from "./thrown.ts";
 
@@ -47,7 +47,7 @@ export type WireCall = readonly [
 
 export type ToThread =
   | { readonly kind: "calls"; readonly calls: readonly WireCall[]; readonly bytes: Uint8Array }
-  | { readonly kind: "entry"; readonly asked: number; readonly json: string | undefined }
+  | { readonly kind: "entry"; readonly asked: number; readonly json: string }
   | { readonly kind: "noEntry"; readonly asked: number; readonly error: WireError }
   | { readonly kind: "ping"; readonly beat: number }
   /** The runtime waits no longer. */
@@ -69,9 +69,7 @@ export type FromThread =
   | {
       readonly kind: "get";
       readonly asked: number;
-      readonly projection: string;
-      readonly key: string;
-      readonly wait: ReadWait | undefined;
+      readonly what: Asked;
     }
   /** A fact of a handler's own log line, as JSON. */
   | { readonly kind: "log"; readonly fact: string }
@@ -109,4 +107,5 @@ export type Described =
       readonly from: readonly DescribedType[];
       readonly options: object;
       readonly state?: object;
+      readonly local?: Local;
     };

@@ -64,7 +64,7 @@ test("an isolated handler sees whether the past is run again", async () => {
 
 test("an isolated handler has its event, entries, log, signal and effects as any other", async () => {
   await using m = await isolatedModule(`
-export const view = projection("view", { from: [A], key: (e) => e.id, apply: () => ({}) });
+export const view = projection("view", { from: [A], key: (e) => e.id, apply: () => ({}), local: "all" });
 export const react = on(A, { emits: [B] }, async (event, ctx) => {
   ctx.log.info("seen", { frozen: Object.isFrozen(event), id: event.id, aborted: ctx.signal.aborted });
   const entry = await ctx.get(view, "k") as { n: number };
@@ -74,6 +74,7 @@ export const react = on(A, { emits: [B] }, async (event, ctx) => {
   if (missing !== undefined) throw new Error("there is one");
   await ctx.get(view, "broken").catch((error) => ctx.log.warn(error.message));
   ctx.log.info("wait", await ctx.get(view, "wait", { after: event }));
+  ctx.log.info("read", { ...(await ctx.read(view, "k")) });
 });`);
   m.entries.set("k", { n: 40 });
   const react = await m.find("react");
@@ -91,6 +92,14 @@ export const react = on(A, { emits: [B] }, async (event, ctx) => {
     ["m/a.react", "info", "seen", { frozen: true, id: "e1", aborted: false }],
     ["m/a.react", "warn", "the store is gone", {}],
     ["m/a.react", "info", "wait", { after: { stream: "EVENTS", seq: 1 }, waitMs: 10_000 }],
+    ...[
+      [
+        "m/a.react",
+        "info",
+        "read",
+        { value: { n: 40 }, position: { stream: "EVENTS", seq: 7 }, ageMs: 3 },
+      ],
+    ],
   ]);
 });
 

@@ -1,7 +1,7 @@
 // A handlers folder whose module `m` runs in a thread, with what a test needs to call its handlers.
 import assert from "node:assert/strict";
 import { encodeMessage } from "../../events/index.ts";
-import type { Fact, ReadWait, RemoteCall, RemoteHandler } from "../../pipeline/index.ts";
+import type { Asked, Fact, RemoteCall, RemoteHandler } from "../../pipeline/index.ts";
 import { blank, handlersIn, loadedIn, type Picture, rescan } from "../rescan.ts";
 import { createThreads } from "../threads.ts";
 import { testFolder } from "./folder.ts";
@@ -30,10 +30,12 @@ export async function isolatedModule(source: string, memoryMiB = 64): Promise<Is
   const settings = { isolation: "thread", memoryBytes: memoryMiB * 2 ** 20 } as const;
   const threads = createThreads({ m: settings }, report);
   const entries = new Map<string, unknown>();
-  const readEntry = async (_: string, key: string, wait?: ReadWait) => {
+  const readEntry = async ({ key, wait, told, local }: Asked) => {
     if (key === "broken") throw new Error("the store is gone");
-    if (key === "wait") return wait;
-    return entries.get(key);
+    if (key === "wait") return { value: wait };
+    const value = entries.get(key);
+    if (told !== true) return { value };
+    return { value, position: { stream: "EVENTS", seq: 7 }, ageMs: local === "all" ? 3 : 0 };
   };
   let picture: Picture = blank;
   let seq = 0;

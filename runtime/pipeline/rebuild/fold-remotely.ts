@@ -4,7 +4,8 @@ import type { Handler } from "../../authoring/index.ts";
 import type { Delivery } from "../../broker/index.ts";
 import type { CloudEvent, Position } from "../../events/index.ts";
 import { FirstJob } from "../first-job.ts";
-import type { ReadEntry, Terms } from "../handle.ts";
+import type { Terms } from "../handle.ts";
+import type { ReadEntry } from "../read-entry.ts";
 import type { Remote } from "../remote.ts";
 import type { States } from "./states.ts";
 

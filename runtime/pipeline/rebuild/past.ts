@@ -14,10 +14,10 @@ import {
 import { filterOf } from "../consume.ts";
 import { expiryOf } from "../expiry.ts";
 import { entryKey, nextState } from "../fold.ts";
-import type { ReadEntry } from "../handle.ts";
 import type { Place } from "../ledger/place.ts";
 import { withData } from "../log/read-log.ts";
 import { createSight, type Sighting } from "../log/sight.ts";
+import type { ReadEntry } from "../read-entry.ts";
 import { remoteOf } from "../remote.ts";
 import { readStanding, type Standing } from "../retry/standing.ts";
 import { sourceOf } from "../terms.ts";

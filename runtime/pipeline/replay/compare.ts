@@ -1,9 +1,10 @@
 // The comparison of two versions over a part of the log that somebody chose, or over the newest events of a handler.
 import { type Handler, parseDuration } from "../../authoring/index.ts";
 import { type Broker, readMessage, streamInfo } from "../../broker/index.ts";
-import type { ReadEntry, Terms } from "../handle.ts";
+import type { Terms } from "../handle.ts";
 import { readRepeats } from "../log/repeats.ts";
 import { createSight } from "../log/sight.ts";
+import type { ReadEntry } from "../read-entry.ts";
 import { listLetters } from "../retry/letters.ts";
 import { sourceOf } from "../terms.ts";
 import { type Part, readPast } from "./past.ts";
@@ -97,7 +98,7 @@ function sidesOf(parts: CompareParts, attemptMs: number): VersusParts {
 }
 
 function entryBeforeOf({ live, readEntry }: CompareParts): (key: string) => Promise<unknown> {
-  return (key) => readEntry(live.name, key);
+  return async (key) => (await readEntry({ projection: live.name, key })).value;
 }
 
 const lookMax = 200_000; // messages of the home stream: a handler of few events has none among them

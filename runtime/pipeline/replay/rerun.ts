@@ -16,9 +16,10 @@ import {
 import { effectBytes, effectOf } from "../effect.ts";
 import { FirstJob } from "../first-job.ts";
 import { entryKey, nextState } from "../fold.ts";
-import { type ReadEntry, runReaction, type Terms } from "../handle.ts";
+import { runReaction, type Terms } from "../handle.ts";
 import { createLanes } from "../lanes.ts";
 import type { Logged, Sighting } from "../log/sight.ts";
+import type { ReadEntry } from "../read-entry.ts";
 import { type RemoteCall, remoteOf } from "../remote.ts";
 import { createStopping } from "../stopping.ts";
 

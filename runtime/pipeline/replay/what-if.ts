@@ -5,7 +5,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { DifferenceKind, Handler } from "../../authoring/index.ts";
 import type { BatchMessage } from "../../broker/index.ts";
 import { type CloudEvent, decodeStored, EddyError, keyOf } from "../../events/index.ts";
-import type { ReadEntry, Terms } from "../handle.ts";
+import type { Terms } from "../handle.ts";
+import type { ReadEntry } from "../read-entry.ts";
 import type { Part } from "./past.ts";
 import { createReruns, type Failure, type Rerun, statesInMemory } from "./rerun.ts";
 
