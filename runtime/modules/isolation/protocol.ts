@@ -2,7 +2,7 @@
 // P1 Calls are begun in the order in which they were sent. P2 What is said within one turn travels as one message,
 // all bytes of it in one piece that changes hands. P3 What a thread that stands still is busy with can be read.
 
-import type { EventOptions } from "../../authoring/index.ts";
+import type { Enrichment, EventOptions } from "../../authoring/index.ts";
 import type { ReadWait } from "../../pipeline/index.ts";
 import type { Evaluable } from "../evaluate.ts";
 import type { WireError } from "./thrown.ts";
@@ -101,6 +101,7 @@ export type Described =
       readonly from: readonly DescribedType[];
       readonly emits: readonly DescribedType[];
       readonly options: object;
+      readonly enrichment?: Enrichment;
     }
   | {
       readonly kind: "projection";
