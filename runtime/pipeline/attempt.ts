@@ -123,7 +123,8 @@ export function createAttempts(scope: Scope, leave: Leave): Attempts {
       return;
     }
     const result = runReaction(declaration, running, terms, scope.around);
-    if (result instanceof Promise) void result.then((later) => endRun(scope, job, leave, later, turn));
+    if (result instanceof Promise)
+      void result.then((later) => endRun(scope, job, leave, later, turn));
     else endRun(scope, job, leave, result, turn);
   }
 

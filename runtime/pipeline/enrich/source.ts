@@ -9,6 +9,7 @@ import type { Report } from "../facts.ts";
 import type { Surroundings } from "../handle.ts";
 import type { Stopping } from "../stopping.ts";
 import { begun, type Circuit, callableAt, closed, failed, unused } from "./circuit.ts";
+import { createPace } from "./pace.ts";
 
 export interface Source {
   /** Resolves to a call that may begin now; to undefined where none could until then, or the session ended. */
@@ -55,7 +56,7 @@ interface Waiter {
 
 function createSource(report: Report): Source {
   const waiting = new Set<Waiter>(); // in the order in which they came
-  const begins: number[] = []; // of the last calls, as many as the rate looks back
+  const pace = createPace();
   let calls = 0;
   let circuit: Circuit = closed;
   let timer: NodeJS.Timeout | undefined;
@@ -78,16 +79,12 @@ function createSource(report: Report): Source {
   /** When the next call may begin; infinite where one has to end before. */
   function freeAt({ concurrency, rate }: Enrichment): number {
     if (calls >= concurrency) return Number.POSITIVE_INFINITY;
-    const before = rate === undefined ? undefined : begins.at(-rate.limit);
-    const paced = rate === undefined || before === undefined ? 0 : before + rate.perMs;
-    return Math.max(paced, callableAt(circuit));
+    return Math.max(pace.nextAt(rate), callableAt(circuit));
   }
 
   function begin({ handler, bounds, failuresMax }: Asking, now: number): Call {
     calls++;
-    const limit = bounds.rate?.limit ?? 0;
-    if (limit > 0) begins.push(now);
-    begins.splice(0, begins.length - limit);
+    pace.begun(bounds.rate, now);
     const isProbe = circuit.kind !== "closed";
     circuit = begun(circuit);
     let over = false;

@@ -129,9 +129,7 @@ function createTurns(scope: Scope): Turns {
         scope.around.report({ kind: "enrich", handler, what: "failed" });
         const counts = culprit !== "source" || !source.isDown;
         end(counts ? { kind: "failed", beganMs, error } : { kind: "unanswered", beganMs });
-        return counts
-          ? concludeFailed(scope, job, error)
-          : postpone(scope, job, source.opensAtMs);
+        return counts ? concludeFailed(scope, job, error) : postpone(scope, job, source.opensAtMs);
       },
       none() {
         call.unused();
