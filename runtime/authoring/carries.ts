@@ -6,7 +6,7 @@ import type { DataOf, EventType } from "./event-type.ts";
 import { fieldsOf, typesOf } from "./fields.ts";
 
 /** Names of the fields of data whose values are of a type; any name where the type of data is not known. */
-type FieldOf<Data, Value> = unknown extends Data
+export type FieldOf<Data, Value> = unknown extends Data
   ? string
   : { [K in keyof Data & string]-?: Data[K] extends Value ? K : never }[keyof Data & string];
 
@@ -42,7 +42,8 @@ export function entityKeyOf<E extends EventType>(
   return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 }
 
-function fieldIn(data: unknown, field: string): unknown {
+/** A field of data; undefined where there is none. */
+export function fieldIn(data: unknown, field: string): unknown {
   return typeof data === "object" && data !== null ? Reflect.get(data, field) : undefined;
 }
 

@@ -2,6 +2,8 @@
 export { type EventOptions, entityKeyOf } from "./carries.ts";
 export type { Context, EmitOptions, GetOptions, Log, LogLine, Read } from "./context.ts";
 export { type Duration, parseDuration } from "./duration.ts";
+export { type EnrichContext, type EnrichOptions, enrich } from "./enrich.ts";
+export { askedFor, type Enrichment } from "./enrichment.ts";
 export { Permanent, RetryAfter } from "./errors.ts";
 export { type DataOf, type EventOf, type EventType, event } from "./event-type.ts";
 export { fieldsOf, typesOf } from "./fields.ts";

@@ -1,6 +1,7 @@
 // `on`: the declaration of a reaction, whose effects go to the home stream.
 import type { Context } from "./context.ts";
 import { declared, nonsense } from "./declaration.ts";
+import type { Enrichment } from "./enrichment.ts";
 import type { DataOf, EventOf, EventType } from "./event-type.ts";
 import type { Matcher } from "./matcher.ts";
 import {
@@ -26,6 +27,8 @@ export interface Reaction<From extends EventType = EventType, Emits extends Even
   readonly options: HandlerOptions<Pattern>;
   /** The options' `where`; undefined where all events are taken. */
   readonly matches: Matcher | undefined;
+  /** How its source is asked, where `enrich` declared it. */
+  readonly enrichment?: Enrichment;
   // A method, so that a reaction to a narrower event is still a Reaction.
   run(event: EventOf<From>, context: Context<Emits>): unknown;
 }

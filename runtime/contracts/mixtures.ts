@@ -94,7 +94,7 @@ function foldedReferences(name: string, from: readonly EventType[]): Found[] {
   if (thin.length === 0) return [];
   const message =
     `the projection ${name} folds references (${thin.map(({ type }) => type).join(", ")}): a thin event has no ` +
-    "state to fold. Fold an event that carries state, or enrich it first: a reaction follows the link and emits " +
+    "state to fold. Fold an event that carries state, or enrich it first: enrich(…) follows the link and emits " +
     "what it finds as state";
   return [{ code: "EDDY_PROJECTION_OF_REFERENCES", message }];
 }

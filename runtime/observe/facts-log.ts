@@ -14,6 +14,8 @@ export function logFacts(logger: Logger, handledAt: "info" | "debug"): Report {
         return logOutcome(logger, fact, handledAt);
       case "retry":
         return logRetry(logger, fact);
+      case "enrich":
+        return; // counted; a line for each would say no more
       case "key":
         return logKey(logger, fact);
       case "handler":

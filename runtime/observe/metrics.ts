@@ -93,11 +93,14 @@ function counting(registry: Registry): Report {
     registers,
   });
   const outcome = countOutcomes(registry, seconds);
+  const enrichment = countEnrichments(registry);
 
   return (fact: Fact) => {
     switch (fact.kind) {
       case "outcome":
         return outcome(fact);
+      case "enrich":
+        return enrichment(fact);
       case "retry":
         return retries.inc({ handler: fact.handler });
       case "commit":
@@ -107,6 +110,34 @@ function counting(registry: Registry): Report {
       case "trouble":
         return troubles.inc({ code: fact.code });
     }
+  };
+}
+
+/** Gives what is to be called for each. */
+function countEnrichments(registry: Registry): (fact: Extract<Fact, { kind: "enrich" }>) => void {
+  const registers = [registry];
+  const calls = new Counter({
+    name: "eddy_enrich_calls_total",
+    help: "Calls of the source of an enrichment (answered, failed), by handler",
+    labelNames: ["handler", "result"],
+    registers,
+  });
+  const saved = new Counter({
+    name: "eddy_enrich_calls_saved_total",
+    help: "Notifications that another one's call has answered, by handler",
+    labelNames: ["handler"],
+    registers,
+  });
+  const postponed = new Counter({
+    name: "eddy_enrich_postponed_total",
+    help: "Times that a notification was stored for later without an attempt, by handler",
+    labelNames: ["handler"],
+    registers,
+  });
+  return ({ handler, what }) => {
+    if (what === "saved") saved.inc({ handler });
+    else if (what === "postponed") postponed.inc({ handler });
+    else calls.inc({ handler, result: what });
   };
 }
 

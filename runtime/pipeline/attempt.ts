@@ -13,6 +13,7 @@ import {
 } from "./conclude.ts";
 import { contractError, isLeftOut } from "./contract.ts";
 import { effectOf } from "./effect.ts";
+import { type Turn, turnsOf } from "./enrich/turns.ts";
 import { expiryOf } from "./expiry.ts";
 import { type Folded, foldEvent } from "./fold.ts";
 import { type Result, runReaction } from "./handle.ts";
@@ -43,32 +44,43 @@ export function createAttempts(scope: Scope, leave: Leave): Attempts {
     return now;
   }
 
-  function run(job: EventJob): void {
+  function run(job: EventJob, turn?: Turn): void {
     const now = current();
     if (job.handler !== now) {
       job.handler = now; // swapped while the event waited for its turn: it meets the new `where` too
       if (isLeftOut(now, job.event)) {
+        turn?.none();
         leftOut(scope, job, leave);
         return;
       }
     }
     if (terms.maxAgeMs !== undefined || job.event.extensions.expirytime !== undefined) {
-      if (job.anyAge === undefined && expire(scope, job, leave, terms.maxAgeMs)) return;
+      if (job.anyAge === undefined && expire(scope, job, leave, terms.maxAgeMs)) {
+        turn?.none();
+        return;
+      }
     }
-    if (isAway(job.event)) void fetchAndStart(job);
-    else start(job, job, leave);
+    const { declaration } = now;
+    if (turn === undefined && declaration.kind === "reaction" && declaration.enrichment) {
+      const asking = { enrichment: declaration.enrichment, deadlineMs: terms.deadlineMs };
+      turnsOf(scope).enter(job, asking, leave, (given) => run(job, given));
+      return;
+    }
+    if (isAway(job.event)) void fetchAndStart(job, turn);
+    else start(job, job, leave, turn);
   }
 
   // Its `where` and its contract could not be asked before.
-  async function fetchAndStart(job: EventJob): Promise<void> {
+  async function fetchAndStart(job: EventJob, turn?: Turn): Promise<void> {
     let whole: Fetched | undefined;
     try {
       whole = await fetchWhole(scope, job);
     } catch (error) {
-      fail(scope, job, leave, error);
+      fail(scope, job, leave, error, turn);
       return;
     }
     if (whole === undefined) {
+      turn?.none();
       leave(job); // the session is over
       return;
     }
@@ -79,24 +91,26 @@ export function createAttempts(scope: Scope, leave: Leave): Attempts {
     };
     job.handler = current();
     if (isLeftOut(job.handler, event)) {
+      turn?.none();
       leftOut(scope, job, leaveAfter);
       return;
     }
     const broken = contractError(job.handler, event);
     if (broken !== undefined) {
+      turn?.none();
       void concludeDead(scope, job, "schema", broken).finally(() => leaveAfter(job));
       return;
     }
     const { position, attempt, key } = job;
-    start({ handler: job.handler, event, original, position, attempt, key }, job, leaveAfter);
+    start({ handler: job.handler, event, original, position, attempt, key }, job, leaveAfter, turn);
   }
 
-  function start(running: Running, job: EventJob, leave: Leave): void {
+  function start(running: Running, job: EventJob, leave: Leave, turn?: Turn): void {
     const { declaration } = job.handler;
     if (remote !== undefined) {
       void attemptRemotely(remote, scope, running, terms).then(
-        (messages) => endStored(scope, job, leave, messages),
-        (error: unknown) => fail(scope, job, leave, error),
+        (messages) => endStored(scope, job, leave, messages, turn),
+        (error: unknown) => fail(scope, job, leave, error, turn),
       );
       return;
     }
@@ -109,8 +123,9 @@ export function createAttempts(scope: Scope, leave: Leave): Attempts {
       return;
     }
     const result = runReaction(declaration, running, terms, scope.around);
-    if (result instanceof Promise) void result.then((later) => endRun(scope, job, leave, later));
-    else endRun(scope, job, leave, result);
+    if (result instanceof Promise)
+      void result.then((later) => endRun(scope, job, leave, later, turn));
+    else endRun(scope, job, leave, result, turn);
   }
 
   return run;
@@ -137,23 +152,23 @@ function endFold(scope: Scope, job: EventJob, leave: Leave, folded: Folded): voi
   endWell(scope, job, leave, [folded.message]);
 }
 
-function endRun(scope: Scope, job: EventJob, leave: Leave, result: Result): void {
+function endRun(scope: Scope, job: EventJob, leave: Leave, result: Result, turn?: Turn): void {
   if (result.kind === "threw") {
-    fail(scope, job, leave, result.error);
+    fail(scope, job, leave, result.error, turn);
     return;
   }
   let messages: readonly BatchMessage[];
   try {
     messages = result.emitted.map(effectOf);
   } catch (error) {
-    fail(scope, job, leave, error);
+    fail(scope, job, leave, error, turn);
     return;
   }
-  if (allFit(scope, messages)) endWell(scope, job, leave, messages);
+  if (allFit(scope, messages)) endWell(scope, job, leave, messages, turn);
   else {
     void storeLarge(scope, job.handler.name, messages).then(
-      (stored) => endStored(scope, job, leave, stored),
-      (error: unknown) => fail(scope, job, leave, error),
+      (stored) => endStored(scope, job, leave, stored, turn),
+      (error: unknown) => fail(scope, job, leave, error, turn),
     );
   }
 }
@@ -163,9 +178,12 @@ function endStored(
   job: EventJob,
   leave: Leave,
   messages: readonly BatchMessage[] | undefined,
+  turn?: Turn,
 ): void {
-  if (messages === undefined) leave(job);
-  else endWell(scope, job, leave, messages);
+  if (messages === undefined) {
+    turn?.none();
+    leave(job);
+  } else endWell(scope, job, leave, messages, turn);
 }
 
 function endWell(
@@ -173,13 +191,20 @@ function endWell(
   job: EventJob,
   leave: Leave,
   messages: readonly BatchMessage[],
+  turn?: Turn,
 ): void {
-  concludeHandled(scope, job, messages);
+  if (turn === undefined) concludeHandled(scope, job, messages);
+  else turn.well(messages);
   leave(job);
 }
 
-function fail(scope: Scope, job: EventJob, leave: Leave, error: unknown): void {
+function fail(scope: Scope, job: EventJob, leave: Leave, error: unknown, turn?: Turn): void {
   // Cut off by the stop: no attempt of its own, the next start delivers the event again.
-  if (scope.around.stopping.over) leave(job);
-  else void concludeFailed(scope, job, error).finally(() => leave(job));
+  if (scope.around.stopping.over) {
+    turn?.none();
+    leave(job);
+    return;
+  }
+  const concluded = turn === undefined ? concludeFailed(scope, job, error) : turn.badly(error);
+  void concluded.finally(() => leave(job));
 }

@@ -12,12 +12,17 @@ import { type Backoff, nextDue, scheduleRetry } from "./retry/backoff.ts";
 import { storeLetter } from "./retry/letters.ts";
 import type { Attempt, Parcel } from "./retry/parcel.ts";
 import { standingMessage } from "./retry/standing.ts";
-import type { EventJob, HeldChange, Job, Scope } from "./scope.ts";
+import { type EventJob, type HeldChange, type Job, nextRun, type Scope } from "./scope.ts";
 import { untilAnswered } from "./until-answered.ts";
 
 /** A handled event: its effects and its position in one unit. */
-export function concludeHandled(scope: Scope, job: Job, messages: readonly BatchMessage[]): void {
-  submit(scope, job, handledWith[messages.length] ?? handled(messages.length), messages);
+export function concludeHandled(
+  scope: Scope,
+  job: Job,
+  messages: readonly BatchMessage[],
+  onEnd?: OnEnd,
+): void {
+  submit(scope, job, handledWith[messages.length] ?? handled(messages.length), messages, onEnd);
 }
 
 export function concludeDuplicate(scope: Scope, job: Job, firstSeq: number): void {
@@ -41,14 +46,32 @@ export async function concludeFailed(scope: Scope, job: Job, thrown: unknown): P
     handler: job.handler.name,
     original: job.original,
     attempts,
-    next: job.attempt + 1,
+    next: nextRun(job),
     packedMs: Date.now(),
     ...(job.anyAge ? { anyAge: true } : {}),
+    ...(job.postponed === undefined ? {} : { postponed: job.postponed }),
   };
   await untilAnswered(scope, "EDDY_RETRY_NOT_STORED", () =>
     scheduleRetry(scope.broker, parcel, due),
   );
   submit(scope, job, { kind: "retry", due, cause }, []);
+}
+
+/** An event that could not run for now: the same attempt comes later. */
+export async function concludePostponed(scope: Scope, job: Job, due: Date): Promise<void> {
+  const parcel: Parcel = {
+    handler: job.handler.name,
+    original: job.original,
+    attempts: job.attempts,
+    next: nextRun(job),
+    packedMs: Date.now(),
+    ...(job.anyAge ? { anyAge: true } : {}),
+    postponed: (job.postponed ?? 0) + 1,
+  };
+  await untilAnswered(scope, "EDDY_RETRY_NOT_STORED", () =>
+    scheduleRetry(scope.broker, parcel, due),
+  );
+  submit(scope, job, { kind: "retry", due, cause: undefined }, []);
 }
 
 /** An event that can never succeed, or has no attempt left: its letter is stored before anything says so. */
@@ -107,7 +130,16 @@ async function keepLetter(
   await untilAnswered(scope, "EDDY_LETTER_NOT_STORED", () => storeLetter(scope.broker, parcel));
 }
 
-function submit(scope: Scope, job: Job, verdict: Verdict, messages: readonly BatchMessage[]): void {
+/** Told once: that the effects are stored, or why the server does not take them. */
+type OnEnd = (refused?: EddyError) => void;
+
+function submit(
+  scope: Scope,
+  job: Job,
+  verdict: Verdict,
+  messages: readonly BatchMessage[],
+  onEnd?: OnEnd,
+): void {
   if (!scope.alive()) return;
   const standing = standingOf(scope, job, verdict);
   const key = scope.held?.settle(job, verdict);
@@ -115,7 +147,7 @@ function submit(scope: Scope, job: Job, verdict: Verdict, messages: readonly Bat
     standing === undefined && key === undefined
       ? messages
       : [...messages, ...some(standing, key?.message)];
-  scope.committer.submit(new Conclusion(scope, job, verdict, all, key));
+  scope.committer.submit(new Conclusion(scope, job, verdict, all, key, onEnd));
 }
 
 function some(...messages: (BatchMessage | undefined)[]): BatchMessage[] {
@@ -134,6 +166,7 @@ class Conclusion implements Unit {
   readonly #job: Job;
   readonly #verdict: Verdict;
   readonly #key: HeldChange | undefined;
+  readonly #onEnd: OnEnd | undefined;
 
   constructor(
     scope: Scope,
@@ -141,12 +174,14 @@ class Conclusion implements Unit {
     verdict: Verdict,
     messages: readonly BatchMessage[],
     key: HeldChange | undefined,
+    onEnd: OnEnd | undefined,
   ) {
     this.messages = messages;
     this.#scope = scope;
     this.#job = job;
     this.#verdict = verdict;
     this.#key = key;
+    this.#onEnd = onEnd;
     const to = verdict.kind === "retry" ? "retrying" : verdict.kind;
     this.move = job.from === "new" && to === "handled" ? handledAtOnce : { from: job.from, to };
   }
@@ -162,6 +197,7 @@ class Conclusion implements Unit {
   onStored(nowMs: number): void {
     this.#job.onStored?.();
     this.#key?.onStored();
+    this.#onEnd?.();
     reportVerdict(this.#scope, this.#job, this.#verdict, nowMs);
   }
 
@@ -170,6 +206,7 @@ class Conclusion implements Unit {
     this.#scope.entries?.forget();
     this.#key?.onRefused();
     const error = new EddyError("EDDY_EFFECT_REFUSED", text);
+    this.#onEnd?.(error);
     void concludeDead(this.#scope, this.#job, "refused", error);
   }
 }
@@ -180,7 +217,7 @@ function standingOf(scope: Scope, job: Job, verdict: Verdict): BatchMessage | un
   const { position } = job;
   switch (verdict.kind) {
     case "retry":
-      return standingMessage(place, position, { kind: "waiting", attempt: job.attempt + 1 });
+      return standingMessage(place, position, { kind: "waiting", attempt: nextRun(job) });
     case "dead":
       return standingMessage(place, position, { kind: "dead" });
     default:
@@ -215,7 +252,7 @@ function failedAttempt(job: Job, cause: unknown): Attempt {
   };
 }
 
-function backoffOf(scope: Scope, job: Job): Backoff {
+export function backoffOf(scope: Scope, job: Job): Backoff {
   const { retry } = job.handler.declaration.options;
   const { delaysMs, jitter } = scope.defaults;
   return {
@@ -229,6 +266,10 @@ function reportVerdict(scope: Scope, job: Job, verdict: Verdict, nowMs: number):
   const { event, position, attempt } = job;
   const { report } = scope.around;
   if (verdict.kind === "retry") {
+    if (verdict.cause === undefined) {
+      report({ kind: "enrich", handler, what: "postponed" });
+      return;
+    }
     const { name, message } = describeThrown(verdict.cause);
     const { due } = verdict;
     const error = `${name}: ${message}`;

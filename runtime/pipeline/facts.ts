@@ -36,6 +36,12 @@ export type Fact =
       readonly due: Date;
       readonly error: string;
     }
+  /** A source was asked for an event and answered or not, or an event was saved the question, or has to wait for it. */
+  | {
+      readonly kind: "enrich";
+      readonly handler: string;
+      readonly what: "answered" | "failed" | "saved" | "postponed";
+    }
   /** A key of an ordered handler is held, goes on, or is free again. */
   | {
       readonly kind: "key";

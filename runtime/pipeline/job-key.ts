@@ -1,7 +1,8 @@
-// The key of an event for its handler: a projection's entry, else the ordering key.
+// The key of an event for its handler: a projection's entry, what an enrichment asks for, else the ordering key.
 import { isAway, keyOf } from "../events/index.ts";
 import { fetchWhole } from "./away/fetch.ts";
 import { contractError, isLeftOut } from "./contract.ts";
+import { enrichmentKey } from "./enrich/key.ts";
 import { entryKey } from "./fold.ts";
 import { keyRemotely, remoteOf } from "./remote.ts";
 import type { EventJob, Scope } from "./scope.ts";
@@ -11,7 +12,10 @@ import type { EventJob, Scope } from "./scope.ts";
 export function keyOfJob(scope: Scope, job: EventJob): string | Promise<string> {
   const handler = scope.handler();
   const { declaration } = handler;
-  if (declaration.kind !== "projection") return keyOf(job.event);
+  if (declaration.kind !== "projection") {
+    const { enrichment } = declaration;
+    return enrichment === undefined ? keyOf(job.event) : enrichmentKey(enrichment, job.event);
+  }
   if (isAway(job.event)) return keyOfAway(scope, job);
   return remoteOf(handler) === undefined
     ? entryKey(declaration, job.event)

@@ -29,6 +29,7 @@ export type Outcome =
 
 export type Verdict =
   | Outcome
+  /** Without a cause it is postponed: nothing has failed, and no attempt is lost. */
   | { readonly kind: "retry"; readonly due: Date; readonly cause: unknown };
 
 /** A fault as something that can be thrown and shown like any other error. */

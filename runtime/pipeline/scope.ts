@@ -47,6 +47,8 @@ export interface Scope {
   held?: HeldKeys;
   /** The version that the next event meets. */
   handler(): Handler;
+  /** The highest sequence of the input that has arrived here; what stands below it was stored before. */
+  arrived?: number;
   /** Makes the runtime's streams where they are gone. */
   ensureStreams(): Promise<void>;
   /** A thrown thing as bounded facts, its stack in terms of the handler's source. */
@@ -110,6 +112,8 @@ export interface Job {
   /** The attempt that runs now, 1 for the first. */
   readonly attempt: number;
   readonly attempts: readonly Attempt[];
+  /** Runs before this one that were none: it had to wait. */
+  readonly postponed?: number;
   /** Where it stood in the counts before. */
   readonly from: Standing;
   /** An operator gave it back: it runs however old it is. */
@@ -124,6 +128,11 @@ export interface Job {
 /** A job whose message is an event. */
 export interface EventJob extends Job {
   readonly event: CloudEvent;
+}
+
+/** The number of the run that follows, by which retry and standing find each other. */
+export function nextRun({ attempt, postponed = 0 }: Job): number {
+  return attempt + postponed + 1;
 }
 
 export function hasEvent(job: Job): job is EventJob {

@@ -12,6 +12,7 @@ import { createAttempts } from "./attempt.ts";
 import { concludeDead, concludeDuplicate, concludeFailed, concludeFiltered } from "./conclude.ts";
 import { ackWaitMs } from "./consume.ts";
 import { contractError, faultError, isLeftOut, subjectError, wantedSubjects } from "./contract.ts";
+import { stopTurns } from "./enrich/turns.ts";
 import { FirstJob } from "./first-job.ts";
 import { createGate } from "./gate.ts";
 import type { Identities } from "./identities/identities.ts";
@@ -107,6 +108,7 @@ export function startSession(parts: SessionParts): Session {
     const slot = floor.deliver(seq, delivery);
     if (seq > lastSeq) heldBytes += delivery.raw.byteLength;
     lastSeq = Math.max(lastSeq, seq);
+    scope.arrived = Math.max(scope.arrived ?? 0, lastSeq);
     if (slot !== undefined) return slot;
     passed++;
     identities.deliver(createdMs, delivery);
@@ -309,6 +311,7 @@ export function startSession(parts: SessionParts): Session {
     },
     finished() {
       scope.held?.stop();
+      stopTurns(scope);
       waiting.clear();
       lanes.clear();
       outside.clear();
@@ -319,6 +322,7 @@ export function startSession(parts: SessionParts): Session {
       clearInterval(touch);
       unlisten();
       scope.held?.stop();
+      stopTurns(scope);
       waiting.clear();
       lanes.clear();
       outside.clear();

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import {
   asDeclaration,
   type Declaration,
+  type Enrichment,
   type EventType,
+  enrich,
   event,
   on,
   projection,
@@ -38,7 +40,9 @@ function asData(declaration: Declaration): Described {
   const { options } = declaration;
   const from = declaration.from.map(typeAsData);
   if (declaration.kind === "reaction") {
-    return { kind: "reaction", from, emits: declaration.emits.map(typeAsData), options };
+    const { enrichment } = declaration;
+    const asked = enrichment === undefined ? {} : { enrichment };
+    return { kind: "reaction", from, emits: declaration.emits.map(typeAsData), options, ...asked };
   }
   const { name, state, local } = declaration;
   return {
@@ -70,12 +74,28 @@ export function undescribe({ declarations, exports }: Description): {
 function asDeclared(described: Described): Declaration {
   const from = described.from.map(asType);
   if (described.kind === "reaction") {
-    return on(from, { ...described.options, emits: described.emits.map(asType) }, elsewhere);
+    const emits = described.emits.map(asType);
+    if (described.enrichment === undefined) {
+      return on(from, { ...described.options, emits }, elsewhere);
+    }
+    const [to] = emits;
+    assert(to !== undefined, "bug: an enrichment emits one type");
+    return enrich(
+      from,
+      to,
+      { ...described.options, ...asOptions(described.enrichment) },
+      elsewhere,
+    );
   }
   const { name, options, state, local } = described;
   const kept = local === undefined ? {} : { local };
   const spec = { ...options, ...kept, from, key: elsewhere, apply: elsewhere };
   return state === undefined ? projection(name, spec) : projection(name, { ...spec, state });
+}
+
+function asOptions({ shareMs: share, rate, ...rest }: Enrichment) {
+  if (rate === undefined) return { ...rest, share };
+  return { ...rest, share, rate: { limit: rate.limit, per: rate.perMs } };
 }
 
 function asType({ type, schema, options }: DescribedType): EventType {

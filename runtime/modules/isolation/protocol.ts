@@ -2,7 +2,7 @@
 // P1 Calls are begun in the order in which they were sent. P2 What is said within one turn travels as one message,
 // all bytes of it in one piece that changes hands. P3 What a thread that stands still is busy with can be read.
 
-import type { EventOptions, Local } from "../../authoring/index.ts";
+import type { Enrichment, EventOptions, Local } from "../../authoring/index.ts";
 import type { Asked } from "../../pipeline/index.ts";
 import type { Evaluable } from "../evaluate.ts";
 import type { WireError } from "./thrown.ts";
@@ -100,6 +100,7 @@ export type Described =
       readonly from: readonly DescribedType[];
       readonly emits: readonly DescribedType[];
       readonly options: object;
+      readonly enrichment?: Enrichment;
     }
   | {
       readonly kind: "projection";

@@ -49,6 +49,7 @@ export function collectArrivals(scope: Scope, received: () => number): Arrivals 
   return {
     add(message) {
       held.push(message);
+      scope.arrived = Math.max(scope.arrived ?? 0, message.seq);
       heldBytes += message.raw.byteLength;
       if (message.pending === 0) complete = true;
       idle.wake();

@@ -6,7 +6,7 @@ import type { BatchMessage } from "../../broker/index.ts";
 import { keyOf, type Position, type Token, token } from "../../events/index.ts";
 import { entryKey } from "../fold.ts";
 import type { DeadReason, Verdict } from "../outcome.ts";
-import type { HeldChange, Job, Scope } from "../scope.ts";
+import { type HeldChange, type Job, nextRun, type Scope } from "../scope.ts";
 import { heldMessage } from "./records.ts";
 import { afterVerdict, type Ended, type Held, type Holder, policyOf, type Role } from "./states.ts";
 import type { HeldKey, HeldTable } from "./table.ts";
@@ -145,7 +145,7 @@ function holderOf({ position, event }: Job, role: Role, known: HeldKey | undefin
 
 function endedOf(job: Job, verdict: Verdict): Ended {
   if (verdict.kind === "retry") {
-    return { kind: "retry", attempt: job.attempt + 1, dueMs: verdict.due.getTime() };
+    return { kind: "retry", attempt: nextRun(job), dueMs: verdict.due.getTime() };
   }
   return { kind: verdict.kind === "dead" ? "dead" : "over" };
 }

@@ -231,10 +231,11 @@ export function makeJob(parcel: Parcel, scope: Scope, onStored: () => void): Job
     event: decoded.ok ? Object.freeze(decoded.event) : undefined,
     key: "",
     slot: undefined,
-    attempt: parcel.next,
+    attempt: parcel.next - (parcel.postponed ?? 0),
     attempts: parcel.attempts,
     from: parcel.letter === undefined ? "retrying" : parcel.expired ? "expired" : "dead",
     ...(parcel.anyAge ? { anyAge: true as const } : {}),
+    ...(parcel.postponed === undefined ? {} : { postponed: parcel.postponed }),
     beganMs: performance.now(),
     onStored,
   };

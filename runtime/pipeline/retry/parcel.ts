@@ -34,8 +34,10 @@ export interface Parcel {
   readonly handler: string;
   readonly original: Original;
   readonly attempts: readonly Attempt[];
-  /** The attempt that comes next, 1 for the first. */
+  /** The run that comes next, 1 for the first. */
   readonly next: number;
+  /** How many runs before were no attempts: the event had to wait. */
+  readonly postponed?: number;
   readonly packedMs: number;
   /** Sequence of the letter that an operator gave back; absent on an ordinary retry. */
   readonly letter?: number;

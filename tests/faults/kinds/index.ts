@@ -3,6 +3,7 @@ import type { Fault } from "../fault.ts";
 import { clocks } from "./clocks.ts";
 import { deletionFaults } from "./deletions.ts";
 import { disks } from "./disks.ts";
+import { enrichments } from "./enrichments.ts";
 import { home } from "./home.ts";
 import { instances } from "./instances.ts";
 import { kills } from "./kills.ts";
@@ -20,6 +21,7 @@ export const faults: readonly Fault[] = [
   ...clocks,
   ...reloads,
   ...rebuilds,
+  ...enrichments,
   ...home,
   ...producers,
 ];

@@ -3,7 +3,7 @@ import type { Fault } from "../fault.ts";
 import type { FaultWorld } from "../world.ts";
 import { pause, spread, underLoad } from "./under-load.ts";
 
-async function killRuntime(world: FaultWorld): Promise<void> {
+export async function killRuntime(world: FaultWorld): Promise<void> {
   for (const node of [...world.nodes]) await world.killNode(node);
   await world.startNode();
 }
