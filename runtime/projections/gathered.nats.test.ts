@@ -19,7 +19,10 @@ async function startThings(nats: TestNats, read: NatsConnection) {
   const asked: { kind: "one" | "many"; subjects: number }[] = [];
   const watcher = await nats.connect();
   watcher.subscribe("$JS.API.STREAM.MSG.GET.KV_things", {
-    callback: () => void asked.push({ kind: "one", subjects: 1 }),
+    callback(_, message) {
+      const { last_by_subj: of } = message.json<{ last_by_subj: string }>();
+      if (of.startsWith("$KV.")) asked.push({ kind: "one", subjects: 1 }); // else whether a rebuild is under way
+    },
   });
   watcher.subscribe(direct, {
     callback(_, message) {

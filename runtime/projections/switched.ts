@@ -13,9 +13,24 @@ export interface Switches {
 
 export function createSwitches(nc: NatsConnection): Switches {
   const quiet = new Map<string, number>(); // until when there is nothing to look for
+  const looks = new Map<string, Promise<string | undefined>>(); // under way: reads come in crowds
 
   async function now(projection: string): Promise<string | undefined> {
     if ((quiet.get(projection) ?? 0) > performance.now()) return undefined;
+    const looking = looks.get(projection) ?? look(projection);
+    looks.set(projection, looking);
+    return await looking;
+  }
+
+  async function look(projection: string): Promise<string | undefined> {
+    try {
+      return await ask(projection);
+    } finally {
+      looks.delete(projection);
+    }
+  }
+
+  async function ask(projection: string): Promise<string | undefined> {
     const askedMs = performance.now(); // what is said after that is not known
     const marker = await markerOf({ nc }, projection);
     if (marker === undefined || marker.kind === "over")

@@ -10,7 +10,11 @@ const tick = () => new Promise((resolve) => setImmediate(resolve));
 function setUp(bounds: Partial<Asking["bounds"]> = {}) {
   const facts: Fact[] = [];
   const stopping = createStopping();
-  const around = { report: (fact: Fact) => facts.push(fact), readEntry: async () => ({ value: 0 }), stopping };
+  const around = {
+    report: (fact: Fact) => facts.push(fact),
+    readEntry: async () => ({ value: 0 }),
+    stopping,
+  };
   const source = sourceOf(around);
   const asking = (waitMs = 5_000): Asking => ({
     handler: "h",
