@@ -32,7 +32,7 @@ const limitMax = 10_000;
 const endless = new AbortController().signal; // Ctrl-C ends the process
 
 /** For commands that need the code of a projection. */
-export function withFolder(command: Command): Command {
+function withFolder(command: Command): Command {
   return command.option("--handlers <dir>", "handlers folder (default: handlers of the config)");
 }
 
