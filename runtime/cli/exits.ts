@@ -13,6 +13,9 @@ const exitCodes: Readonly<Record<string, ExitCode>> = {
   EDDY_PROJECTION_UNKNOWN: 3,
   EDDY_REPLAY_RANGE: 2,
   EDDY_REPLAY_GONE: 3,
+  EDDY_PAST_BEFORE: 3,
+  EDDY_PAST_CODE: 3,
+  EDDY_PAST_ORDER: 2,
 };
 
 /** A command line that cannot be meant. */

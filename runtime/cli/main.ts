@@ -39,7 +39,7 @@ const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./reconcile.ts")).reconcileCommand(),
   },
   projection: {
-    summary: "list, read, watch and rebuild projections",
+    summary: "list, read, watch, compare and rebuild projections",
     load: async () => (await import("./projection.ts")).projectionCommand(),
   },
   dead: {

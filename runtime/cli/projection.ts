@@ -13,6 +13,7 @@ import {
   withServer,
 } from "./options.ts";
 import { brief, print, printJson, printJsonLine, table } from "./output.ts";
+import { diffCommand, getPast, type PastOptions, withPast } from "./projection-past.ts";
 import { rebuildCommand } from "./rebuild.ts";
 import { untilStopped } from "./signals.ts";
 
@@ -23,6 +24,7 @@ export function projectionCommand(): Command {
     .addCommand(listCommand())
     .addCommand(getCommand())
     .addCommand(watchCommand())
+    .addCommand(diffCommand())
     .addCommand(rebuildCommand());
 }
 
@@ -57,24 +59,26 @@ async function list(options: Options): Promise<void> {
 }
 
 function getCommand(): Command {
-  const command = projectionSubcommand("get")
+  const command = withPast(projectionSubcommand("get"))
     .description("print an entry, or the keys of a projection")
     .argument("<name>", "the projection")
     .argument("[key]", "the entry")
-    .option("--limit <n>", "most keys to print", "100")
+    .option("--limit <n>", "most keys, or events of a history, to print", "100")
     .option("--after <key>", "only keys behind this one");
   return withExamples(command, [
     ["eddy projection get customers", "its keys"],
     ["eddy projection get customers c-7", "one entry"],
+    ["eddy projection get customers c-7 --at 10m", "as it was ten minutes ago"],
+    ["eddy projection get customers c-7 --history", "why it is what it is"],
   ]).action(get);
 }
 
-interface GetOptions extends Options {
-  readonly limit: string;
+interface GetOptions extends PastOptions {
   readonly after?: string;
 }
 
 async function get(name: string, key: string | undefined, options: GetOptions): Promise<void> {
+  if (options.at !== undefined || options.history) return getPast(name, key, options);
   if (key === undefined) return getKeys(name, options);
   const entry = await withReader(options, async (reader) => {
     const found = await reader.get(name, key);

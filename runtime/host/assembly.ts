@@ -19,7 +19,9 @@ import {
   createEntryReads,
   type EntryReads,
   openEntries,
+  openPast,
   openProjectionReader,
+  type Past,
   type ProjectionReader,
 } from "../projections/index.ts";
 import type { Config } from "./config.ts";
@@ -43,12 +45,16 @@ export interface Node {
   drain(): Promise<void>;
 }
 
+/** Questions about the past that are worked on side by side: each reads the log, and keeps the thread busy. */
+const pastQuestionsMax = 2;
+
 /** What a node is made of once it is connected. */
 interface Core {
   readonly broker: Broker;
   readonly pipeline: Pipeline;
   readonly projections: ProjectionReader;
   readonly reads: EntryReads;
+  readonly past: Past;
   readonly store: HttpPorts["store"];
 }
 
@@ -112,7 +118,11 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
       const fact = { code: "EDDY_DISCONNECTED", about: change.server, message: change.message };
       report({ kind: change.connected ? "mended" : "trouble", ...fact });
     });
-    core = await untilItStands(() => makeCore(config, made, report), log, stopping.signal);
+    core = await untilItStands(
+      () => makeCore(config, made, report, () => handlers),
+      log,
+      stopping.signal,
+    );
     await modules;
     await applyTo(core, handlers);
     applied = true;
@@ -136,12 +146,20 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
   };
 }
 
-export async function makeCore(config: Config, broker: Broker, report: Report): Promise<Core> {
+export async function makeCore(
+  config: Config,
+  broker: Broker,
+  report: Report,
+  handlers: () => readonly Handler[],
+): Promise<Core> {
   const projections = await openProjectionReader(broker.nc, broker);
   const reads = createEntryReads(broker, projections, report);
-  const pipeline = await startPipeline(pipelineParts(config, broker, reads, report));
+  const parts = pipelineParts(config, broker, reads, report);
+  const pipeline = await startPipeline(parts);
   const store = createIngress(broker.nc, { stream: broker.home, objects: broker.objects });
-  return { broker, pipeline, projections, reads, store };
+  const runs = { deadlineMs: config.deadlineMs, readEntry: parts.readEntry };
+  const past = openPast({ broker, runs, handlers }, pastQuestionsMax);
+  return { broker, pipeline, projections, reads, past, store };
 }
 
 async function applyTo({ pipeline, reads }: Core, handlers: readonly Handler[]): Promise<void> {
@@ -190,6 +208,7 @@ async function serve(
       reach: async (name, wait) => await ready().projections.reach(name, wait),
       watch: async (name, options) => await ready().projections.watch(name, options),
     },
+    past: () => ready().past,
     readiness: () => readinessOf(state()),
     metrics,
     closing,

@@ -17,5 +17,5 @@ export async function startPipelineAlone(
   report: Report,
 ): Promise<Pipeline> {
   const { makeCore } = await import("./assembly.ts");
-  return (await makeCore(config, broker, report)).pipeline;
+  return (await makeCore(config, broker, report, () => [])).pipeline;
 }

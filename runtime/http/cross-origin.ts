@@ -10,7 +10,7 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler<Env> 
   const allow = cors({
     origin: origins.includes("*") ? "*" : [...origins],
     allowMethods: ["GET", "HEAD", "POST"],
-    exposeHeaders: ["eddy-position", "eddy-staleness", "etag", "retry-after"],
+    exposeHeaders: ["eddy-position", "eddy-present", "eddy-staleness", "etag", "retry-after"],
     maxAge: preflightAgeS,
   });
   return (context, next) =>

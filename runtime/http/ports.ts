@@ -1,11 +1,13 @@
 // What HTTP needs of the rest, handed in by the host. HTTP itself knows no pipeline and no broker.
 import type { CloudEvent, StoredEvent } from "../events/index.ts";
-import type { ProjectionReader } from "../projections/index.ts";
+import type { Past, ProjectionReader } from "../projections/index.ts";
 
 export interface HttpPorts {
   /** Resolves when all are stored; rejects with an EddyError, and then some may be. */
   store(events: readonly CloudEvent[]): Promise<readonly StoredEvent[]>;
   readonly projections: ProjectionReader;
+  /** Absent where nobody has the code of projections; throws while it is not known yet. */
+  readonly past?: () => Past;
   readiness():
     | { readonly ready: true }
     | { readonly ready: false; readonly reasons: readonly string[] };

@@ -10,6 +10,7 @@ interface Kind {
     | 404
     | 405
     | 408
+    | 410
     | 413
     | 415
     | 422
@@ -35,6 +36,13 @@ const kinds = {
   EDDY_PROJECTION_BEHIND: { status: 504, title: "The projection has not got there in time" },
   EDDY_PROJECTION_LACKS: { status: 409, title: "The projection lacks that event" },
   EDDY_PROJECTION_INPUT: { status: 400, title: "The projection does not read that stream" },
+  EDDY_PAST_BEFORE: { status: 404, title: "That was before all that happened" },
+  EDDY_PAST_BUSY: { status: 503, title: "The node looks at as much of the past as it can" },
+  EDDY_PAST_CODE: { status: 404, title: "The node has no code of that projection" },
+  EDDY_PAST_CUT: { status: 410, title: "The log does not go back far enough" },
+  EDDY_PAST_ORDER: { status: 400, title: "The first moment is behind the second" },
+  EDDY_PAST_TIMEOUT: { status: 504, title: "The past was not read in time" },
+  EDDY_PAST_TOO_LARGE: { status: 422, title: "Too much changed to be compared at once" },
   EDDY_ENTRY_UNREADABLE: { status: 500, title: "The entry cannot be read" },
   EDDY_NOT_CONNECTED: { status: 503, title: "NATS cannot be reached" },
   EDDY_NOT_READY: { status: 503, title: "The node is not ready" },

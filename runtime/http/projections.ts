@@ -4,6 +4,7 @@ import { parseDuration } from "../authoring/index.ts";
 import { EddyError, parsePosition, positionText } from "../events/index.ts";
 import type { ReadWait } from "../pipeline/index.ts";
 import type { Reach } from "../projections/index.ts";
+import { pastRoutes } from "./past.ts";
 import type { HttpPorts } from "./ports.ts";
 import { problem } from "./problem.ts";
 import { type App, newApp, onlyAllows } from "./request.ts";
@@ -21,6 +22,8 @@ export function projectionRoutes(ports: HttpPorts): App {
   app.get("/", async (context) => context.json({ projections: await projections.list() }));
   app.all("/", onlyAllows(readable));
 
+  const past = pastRoutes(ports);
+  app.get("/:name", past.between);
   app.get("/:name", async (context) => {
     const name = context.req.param("name");
     const asked = context.req.query("limit");
@@ -39,6 +42,7 @@ export function projectionRoutes(ports: HttpPorts): App {
   app.get("/:name/watch", watchRoute(ports));
 
   // A key may hold slashes, encoded or as they are.
+  app.get("/:name/:key{[\\s\\S]+}", past.entry);
   app.get("/:name/:key{[\\s\\S]+}", async (context) => {
     const { name, key } = context.req.param();
     const wait = waitOf(context);

@@ -5,7 +5,13 @@ export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
 export { type HeldRow, listHeldKeys } from "./held/list.ts";
 export { releaseKey } from "./held/release.ts";
 export { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
+export { readRepeats } from "./log/repeats.ts";
 export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
+export { readAside } from "./past/aside.ts";
+export { checkUncut, type Extent, extentOf, seqAt } from "./past/extent.ts";
+export { foldPast, type PastStates, type Step } from "./past/fold-past.ts";
+export type { Runs } from "./past/functions.ts";
+export { meetEvents, type PastParts } from "./past/meet.ts";
 export {
   type HandlerStatus,
   type Pipeline,

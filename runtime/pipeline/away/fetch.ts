@@ -54,6 +54,12 @@ export async function fetchEvent(broker: Broker, event: CloudEvent): Promise<Clo
   return withData(event, ref, await broker.objects.get(ref)).event;
 }
 
+/** The same with its message, for whoever hands that on. */
+export async function fetchAside(broker: Broker, { event, original }: Whole): Promise<Whole> {
+  const ref = refOf(event, broker);
+  return wholeOf(event, original, ref, await broker.objects.get(ref));
+}
+
 function budgetOf(scope: Scope): Budget {
   const budget = budgets.get(scope) ?? createBudget(bytesMax);
   budgets.set(scope, budget);

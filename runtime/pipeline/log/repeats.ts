@@ -13,12 +13,13 @@ const countMax = 1_000_000;
 
 /**
  * The first sequence of the identity that a position up to `to` repeats; 0 where it is the first itself.
- * @throws EddyError `EDDY_READ_FAILED`
+ * @throws EddyError `EDDY_READ_FAILED`, or the signal's reason.
  */
 export async function readRepeats(
   broker: Broker,
   stream: string,
   to: number,
+  signalled?: AbortSignal,
 ): Promise<(seq: number) => number> {
   const info = await streamInfo(broker.jsm, stream);
   if (info === undefined) return () => 0;
@@ -38,6 +39,7 @@ export async function readRepeats(
   const range = { stream, filter: allEvents, from: verdicts.passed + 1, to };
   let last = verdicts.passed;
   for await (const chunk of readRange(broker, range)) {
+    signalled?.throwIfAborted();
     for (const { seq, natsSubject, raw, headerLength } of chunk) {
       if (!isEventSubject(natsSubject)) continue;
       verdicts.note(seq, peekIdentity(raw, headerLength));

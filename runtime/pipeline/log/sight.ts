@@ -19,7 +19,13 @@ export type Sighting = { readonly position: Position; readonly storedMs: number 
   | { readonly kind: "event"; readonly event: CloudEvent }
   | { readonly kind: "duplicate"; readonly event: CloudEvent; readonly firstSeq: number }
   | { readonly kind: "filtered"; readonly event: CloudEvent }
-  | { readonly kind: "dead"; readonly reason: DeadReason; readonly cause: EddyError }
+  /** Without an event where the message is none. */
+  | {
+      readonly kind: "dead";
+      readonly reason: DeadReason;
+      readonly cause: EddyError;
+      readonly event?: CloudEvent;
+    }
 );
 
 /** Looks at messages of a stream for one handler; undefined for what is none of its. */
@@ -46,7 +52,7 @@ export function createSight(
     if (firstSeq !== 0) return { ...at, kind: "duplicate", event, firstSeq };
     if (event.type !== type) {
       const cause = subjectError(event, natsSubject, type);
-      return { ...at, kind: "dead", reason: "undecodable", cause };
+      return { ...at, kind: "dead", reason: "undecodable", cause, event };
     }
     return { ...at, ...lookAt(handler, event) };
   };
@@ -56,6 +62,6 @@ export function createSight(
 export function lookAt(handler: Handler, event: CloudEvent) {
   if (isLeftOut(handler, event)) return { kind: "filtered", event } as const;
   const cause = contractError(handler, event);
-  if (cause !== undefined) return { kind: "dead", reason: "schema", cause } as const;
+  if (cause !== undefined) return { kind: "dead", reason: "schema", cause, event } as const;
   return { kind: "event", event } as const;
 }
