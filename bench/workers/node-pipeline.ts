@@ -23,6 +23,7 @@ export function startNodePipeline(broker: Broker, onFact: Report): Promise<Pipel
       jitter: config.retry.jitter,
       deathsMax: config.crashes.deaths,
       retentionMs: config.home.retentionMs,
+      tombstoneMs: config.state.tombstonesMs,
     },
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },
     openEntries: (declared) => openEntries(broker, declared, () => {}),

@@ -1,5 +1,12 @@
 // The declarations that handler modules export, as plain data. Pure; knows events only.
-export { type EventOptions, entityKeyOf } from "./carries.ts";
+export {
+  areCompacted,
+  deleterOf,
+  deletes,
+  type EventOptions,
+  entityKeyOf,
+  isCompacted,
+} from "./carries.ts";
 export type { Context, EmitOptions, GetOptions, Log, LogLine, Read } from "./context.ts";
 export { type Duration, parseDuration } from "./duration.ts";
 export { type EnrichContext, type EnrichOptions, enrich } from "./enrich.ts";

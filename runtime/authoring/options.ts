@@ -6,12 +6,18 @@ import { compileWhere, type Matcher } from "./matcher.ts";
 import { checkReload, type Reload } from "./reload.ts";
 import { type Alternatives, checkWhere, type Pattern, type Where } from "./where.ts";
 
-/** Where a handler that has never run begins. Later it goes on where it was. */
-export type Start = "first" | "now" | Date;
+/**
+ * Where a handler that has never run begins. Later it goes on where it was. `"state"`, of a projection: with what the
+ * compacted home of its types holds, and then in the log right behind.
+ */
+export type Start = "first" | "now" | "state" | Date;
 
 /** `Data` is the pattern of its events' data; options for events of any kind name none of its fields. */
 export interface HandlerOptions<Data = Alternatives> {
-  /** Default: `"now"` for a reaction, `"first"` for a projection. */
+  /**
+   * Default: `"now"` for a reaction; for a projection `"state"` where all of its types have a compacted home, else
+   * `"first"`.
+   */
   readonly start?: Start;
   /**
    * Which events of its types it takes, as in an event pattern of EventBridge: `{ data: { status: ["paid"] } }`. What is left
@@ -50,7 +56,9 @@ const delaysMax = 32;
 export function checkOptions(what: string, options: HandlerOptions<Pattern>): void {
   const { start, where, deadline, retry, maxAge, keepExpired, ordered, onDead, reload } = options;
   const legalStart =
-    start instanceof Date ? !Number.isNaN(start.getTime()) : start === "first" || start === "now";
+    start instanceof Date
+      ? !Number.isNaN(start.getTime())
+      : start === "first" || start === "now" || start === "state";
   if (start !== undefined && !legalStart) {
     throw nonsense(`${what}: start must be "first", "now" or a Date, got ${String(start)}`);
   }

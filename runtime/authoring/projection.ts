@@ -1,5 +1,6 @@
 // `projection`: the declaration of a compacted view, folded from events (event-carried state transfer).
 import type { Static, TSchema } from "typebox";
+import { areCompacted } from "./carries.ts";
 import { declared, nonsense } from "./declaration.ts";
 import type { DataOf, EventOf, EventType } from "./event-type.ts";
 import { checkLocal, type Local } from "./local.ts";
@@ -99,6 +100,11 @@ export function projection<From extends EventType, State>(
   checkOptions(what, options);
   if (options.rebuild !== undefined && options.rebuild !== "auto")
     throw nonsense(`${what}: rebuild must be "auto", or left out, got ${String(options.rebuild)}`);
+  if (options.start === "state" && !areCompacted(from)) {
+    throw nonsense(
+      `${what}: start: "state" begins with the compacted home, which not all types in from have; add stream: "STATE" to them`,
+    );
+  }
   checkLocal(what, local);
   const schema = {
     ...(state === undefined ? {} : { state }),

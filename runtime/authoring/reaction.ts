@@ -67,6 +67,11 @@ export function on<From extends EventType, Emits extends EventType>(
   if (!Array.isArray(emits)) throw nonsense(`${what}: emits must be a list of event types`);
   if (emits.length > 0) checkEventTypes(what, "emits", emits);
   checkOptions(what, handlerOptions);
+  if (handlerOptions.start === "state") {
+    throw nonsense(
+      `${what}: start: "state" is for a projection, which may begin twice; a reaction starts at "first", "now" or a Date`,
+    );
+  }
   const matches = matcherOf(handlerOptions);
   return declared({ kind: "reaction", from: types, emits, options: handlerOptions, matches, run });
 }

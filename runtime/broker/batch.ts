@@ -17,6 +17,8 @@ export interface BatchMessage {
   readonly expectedOn?: string;
   /** Of an event: whoever stores it need not read it again to know whose it is. */
   readonly identity?: { readonly source: string; readonly id: string };
+  /** Takes the place of what stands on its subject: of a group only the last one of a subject is stored. */
+  readonly entry?: true;
 }
 
 export type BatchResult =

@@ -41,6 +41,8 @@ export interface Broker {
   readonly app: string;
   /** Name of the home stream. */
   readonly home: string;
+  /** Name of the stream that is the compacted home of state events. */
+  readonly state: string;
   /** The server's own limit on a message, headers included. */
   readonly maxPayloadBytes: number;
   /** Data of events that are too large for a message. */
@@ -53,6 +55,8 @@ export interface Broker {
 export interface Names {
   readonly app: string;
   readonly home: string;
+  /** The compacted home; default `STATE`. */
+  readonly state?: string;
   readonly objects?: ObjectLimits;
 }
 
@@ -61,7 +65,7 @@ const objectLimits: ObjectLimits = { bytesMax: 64 * 2 ** 20, storeBytesMax: 4 * 
 /** Connects once. Throws `EDDY_NOT_CONNECTED`, `EDDY_SERVER_TOO_OLD` or `EDDY_NO_JETSTREAM`. */
 export async function connectBroker(
   options: BrokerOptions,
-  { app, home, objects = objectLimits }: Names,
+  { app, home, state = "STATE", objects = objectLimits }: Names,
 ): Promise<Broker> {
   const nc = await open(options);
   try {
@@ -75,6 +79,7 @@ export async function connectBroker(
       jsm,
       app,
       home,
+      state,
       objects: openObjects({ nc, js, jsm }, dataBucketOf(home), objects),
       maxPayloadBytes: nc.info?.max_payload ?? 1_048_576,
       ...(verdict.kind === "weaker" ? { warning: verdict.warning } : {}),

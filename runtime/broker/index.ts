@@ -27,6 +27,7 @@ export {
   watchConnection,
 } from "./connect.ts";
 export { AckPolicy, consumerInfo, durable, ensureConsumer, windConsumer } from "./consumers.ts";
+export { countMessages } from "./count.ts";
 export { Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
@@ -46,6 +47,7 @@ export {
   identitiesStreamConfig,
   retryStream,
   retryStreamConfig,
+  stateStreamConfig,
   streamInfo,
 } from "./streams.ts";
 export { wireHeaders } from "./wire.ts";

@@ -78,6 +78,21 @@ export function bucketConfig(projection: string): Wanted {
   };
 }
 
+/** The compacted home: the last event of each entity, and the cursors of those who keep it. Nothing goes by itself: the
+ * server does not record what a limit has removed, so a crash would bring back what stood before the last message. */
+export function stateStreamConfig(name: string): Wanted {
+  return {
+    ...common,
+    name,
+    subjects: ["state.>", "compacted.>"],
+    discard: DiscardPolicy.New,
+    max_msgs_per_subject: 1,
+    allow_atomic: true,
+    deny_delete: true,
+    duplicate_window: nanos(120_000),
+  };
+}
+
 /** Makes the stream, or mends one that lacks a setting that the runtime relies on. */
 export async function ensureStream(jsm: JetStreamManager, wanted: Wanted): Promise<StreamInfo> {
   const present = await streamInfo(jsm, wanted.name);

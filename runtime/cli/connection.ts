@@ -28,9 +28,9 @@ export async function withBroker<Result>(
   }
 }
 
-async function connected({ app, home, nats, objects }: Config): Promise<Broker> {
+async function connected({ app, home, state, nats, objects }: Config): Promise<Broker> {
   try {
-    const names = { app, home: home.stream, objects };
+    const names = { app, home: home.stream, state: state.stream, objects };
     const broker = await connectBroker({ ...nats, name: nats.name ?? `eddy cli ${app}` }, names);
     if (broker.warning !== undefined) process.stderr.write(`warning: ${broker.warning}\n`);
     return broker;

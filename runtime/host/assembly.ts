@@ -105,7 +105,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<N
   async function bringUp(): Promise<void> {
     const made = await connectBrokerPatiently(
       brokerOptions(config),
-      { app: config.app, home: config.home.stream, objects: config.objects },
+      namesIn(config),
       (error, waitMs) =>
         log.warn({ code: error.code }, `${error.message} (next try in ${waitMs} ms)`),
       stopping.signal,
@@ -232,6 +232,10 @@ function notConnected(config: Config): EddyError {
   );
 }
 
+function namesIn({ app, home, state, objects }: Config) {
+  return { app, home: home.stream, state: state.stream, objects };
+}
+
 function brokerOptions({ app, nats }: Config): BrokerOptions {
   return { ...nats, name: nats.name ?? `eddy ${app} ${ulid()}` };
 }
@@ -251,6 +255,7 @@ function pipelineParts(
       jitter: config.retry.jitter,
       deathsMax: config.crashes.deaths,
       retentionMs: config.home.retentionMs,
+      tombstoneMs: config.state.tombstonesMs,
     },
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },
     openEntries: (projection) => openEntries(broker, projection, report),

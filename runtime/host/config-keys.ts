@@ -104,6 +104,8 @@ export const keys = {
   "home.maxBytes": bytes("1GiB", "1MiB", "1024TiB"),
   "objects.maxBytes": bytes("64MiB", "1KiB", "1GiB"),
   "objects.storeBytes": bytes("4GiB", "1MiB", "1024TiB"),
+  "state.stream": name("STATE", 64),
+  "state.tombstones": duration("24h", "1s", "3650d"),
   "http.host": { ...text("a host name or address"), initial: "127.0.0.1" },
   "http.port": integer(8080, 0, 65_535),
   "http.maxBodyBytes": bytes("1MiB", "1KiB", "64MiB"),

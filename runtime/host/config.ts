@@ -36,6 +36,8 @@ export interface Config {
   };
   /** Data that is too large for a message. */
   readonly objects: ObjectLimits;
+  /** The compacted home of state events, and for how long it shows what was deleted. */
+  readonly state: { readonly stream: string; readonly tombstonesMs: number };
   /** Port 0 takes any free one. */
   readonly http: {
     readonly host: string;
@@ -128,6 +130,7 @@ function assemble(given: ReadonlyMap<KeyPath, Given>): Config {
       maxBytes: get("home.maxBytes"),
     },
     objects: { bytesMax: get("objects.maxBytes"), storeBytesMax: get("objects.storeBytes") },
+    state: { stream: get("state.stream"), tombstonesMs: get("state.tombstones") },
     http: {
       host: get("http.host"),
       port: get("http.port"),

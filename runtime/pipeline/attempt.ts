@@ -19,6 +19,7 @@ import { type Folded, foldEvent } from "./fold.ts";
 import { type Result, runReaction } from "./handle.ts";
 import { attemptRemotely, type Remote, remoteOf } from "./remote.ts";
 import type { EventJob, Scope } from "./scope.ts";
+import { type Compact, createCompact } from "./state/compact.ts";
 import { termsOf, type VersionTerms } from "./terms.ts";
 
 /** Runs the current version of the handler on a job; `leave` frees its lane. */
@@ -30,6 +31,7 @@ type Leave = (job: EventJob) => void;
 type Running = Pick<EventJob, "handler" | "event" | "position" | "attempt" | "original" | "key">;
 
 export function createAttempts(scope: Scope, leave: Leave): Attempts {
+  const compact = createCompact(scope);
   let handler: Handler | undefined;
   let remote: Remote | undefined;
   let terms: VersionTerms = { deadlineMs: 0, source: "", maxAgeMs: undefined };
@@ -107,6 +109,10 @@ export function createAttempts(scope: Scope, leave: Leave): Attempts {
 
   function start(running: Running, job: EventJob, leave: Leave, turn?: Turn): void {
     const { declaration } = job.handler;
+    if (compact !== undefined) {
+      endCompact(scope, job, leave, () => compact(job, running.event));
+      return;
+    }
     if (remote !== undefined) {
       void attemptRemotely(remote, scope, running, terms).then(
         (messages) => endStored(scope, job, leave, messages, turn),
@@ -150,6 +156,25 @@ function endFold(scope: Scope, job: EventJob, leave: Leave, folded: Folded): voi
     return;
   }
   endWell(scope, job, leave, [folded.message]);
+}
+
+function endCompact(
+  scope: Scope,
+  job: EventJob,
+  leave: Leave,
+  compacted: () => ReturnType<Compact>,
+): void {
+  const end = (messages: readonly BatchMessage[]) => endWell(scope, job, leave, messages);
+  const failed = (error: unknown) => fail(scope, job, leave, error);
+  let messages: ReturnType<Compact>;
+  try {
+    messages = compacted();
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  if (messages instanceof Promise) void messages.then(end, failed);
+  else end(messages);
 }
 
 function endRun(scope: Scope, job: EventJob, leave: Leave, result: Result, turn?: Turn): void {

@@ -2,7 +2,13 @@
 // C1 The consumer says which instance pulls it; the ledger says who may. Who does not pull at the moment, because it holds
 // so much, says that it is there. C2 What the server counts as delivered has arrived here: else somebody else has it, and
 // nobody would get it before the ack wait is over.
-import { type Handler, listOf, parseDuration, type Start } from "../authoring/index.ts";
+import {
+  areCompacted,
+  type Handler,
+  listOf,
+  parseDuration,
+  type Start,
+} from "../authoring/index.ts";
 import {
   AckPolicy,
   type Broker,
@@ -58,7 +64,10 @@ export function consumerConfig(
 
 /** Where a handler begins that has never run. */
 export function startOf({ declaration }: Handler): Start {
-  return declaration.options.start ?? (declaration.kind === "projection" ? "first" : "now");
+  const { kind, from, options } = declaration;
+  if (options.start !== undefined) return options.start;
+  if (kind === "reaction") return "now";
+  return areCompacted(from) ? "state" : "first";
 }
 
 /** How long the server waits for an ack: longer than any attempt may take. */

@@ -14,6 +14,10 @@ export interface Entries {
   fold(key: string, next: unknown): BatchMessage;
   /** Forgets what was remembered and not stored, as after a lost ledger. */
   forget(): void;
+  /** What was stored up to a sequence of the bucket's stream counts as not there from now on: it is folded anew. */
+  beginAnew(seq: number): void;
+  /** Messages that remove the entries of before that were not folded anew. */
+  leftovers(): AsyncIterable<readonly BatchMessage[]>;
 }
 
 /** Makes sure of the bucket and opens its entries. */

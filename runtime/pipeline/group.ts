@@ -36,7 +36,8 @@ export function isSmall(units: readonly Unit[]): boolean {
   return true;
 }
 
-// Not a standing: whether a retry may run is read from it, so it is never later than its position.
+// Not a standing: whether a retry may run is read from it, so it is never later than its position. Nor what goes to the
+// compacted home: whoever begins with it relies on its ledger's record standing behind all that the record says.
 function isEffect({ identity, natsSubject }: BatchMessage): boolean {
   return identity !== undefined || natsSubject.startsWith("$KV.");
 }
@@ -53,7 +54,7 @@ export function effectsOf(group: readonly Unit[]): BatchMessage[] {
   const entries = new Map<string, number>();
   for (const unit of group) {
     for (const message of unit.messages) {
-      if (!message.natsSubject.startsWith("$KV.")) {
+      if (message.entry === undefined) {
         messages.push(message);
         continue;
       }

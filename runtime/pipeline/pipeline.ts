@@ -1,7 +1,7 @@
 // All handlers of one process: which run, and what they share (committers, identity index).
 // Owns their lives. A handler in the table has exactly one runner.
 import { ulid } from "ulid";
-import type { Handler } from "../authoring/index.ts";
+import type { Handler, Projection } from "../authoring/index.ts";
 import {
   type BatchMessage,
   type Broker,
@@ -10,12 +10,13 @@ import {
   homeStreamConfig,
   identitiesStreamConfig,
   retryStreamConfig,
+  stateStreamConfig,
 } from "../broker/index.ts";
 import { describeThrown } from "../events/index.ts";
 import { createSweep } from "./away/sweep.ts";
 import { type Committer, createCommitter } from "./commit.ts";
 import { createGate } from "./crashes/gate.ts";
-import type { OpenEntries } from "./entries.ts";
+import type { Entries, OpenEntries } from "./entries.ts";
 import type { HandlerState, Report } from "./facts.ts";
 import { type Identities, type IdentityLimits, startIdentities } from "./identities/identities.ts";
 import { joined } from "./joined.ts";
@@ -26,6 +27,8 @@ import { cutHead } from "./retention.ts";
 import { boundedError, type ErrorFacts } from "./retry/parcel.ts";
 import { type Runner, startRunner } from "./runner.ts";
 import type { Defaults } from "./scope.ts";
+import { withStateHandlers } from "./state/handlers.ts";
+import { stateTypeOf } from "./state/names.ts";
 import { createStopping, unlessCut } from "./stopping.ts";
 
 export interface PipelineParts {
@@ -99,7 +102,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       around: { report, readEntry: parts.readEntry, stopping },
       identities,
       committerOf: committers.of,
-      openEntries: parts.openEntries,
+      openEntries: (projection) => open(parts, projection),
       gate,
       ensureStreams,
       atStart: rebuilds.atStart,
@@ -108,7 +111,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   }
 
   async function change(handlers: readonly Handler[]): Promise<void> {
-    const wanted = new Map(handlers.map((handler) => [handler.name, handler]));
+    const wanted = new Map(withStateHandlers(handlers).map((handler) => [handler.name, handler]));
     // What is in flight of a removed handler finishes by itself; nobody else waits for it.
     for (const [name, runner] of runners) {
       // Under one name, a reaction and a projection have different ledgers: another handler altogether.
@@ -185,6 +188,16 @@ function startSweeps(broker: Broker, report: Report): { stop(): void } {
   });
   const timer = setInterval(() => void round(), sweepEveryMs);
   return { stop: () => clearInterval(timer) };
+}
+
+/** The compacted home has no entries to fold: its messages are the events. */
+async function open(
+  { broker, openEntries }: PipelineParts,
+  projection: Projection,
+): Promise<Entries | undefined> {
+  if (stateTypeOf(projection.name) === undefined) return await openEntries(projection);
+  await ensureStream(broker.jsm, stateStreamConfig(broker.state));
+  return undefined;
 }
 
 /** One committer for each destination stream. */

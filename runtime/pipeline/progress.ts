@@ -6,7 +6,7 @@ import { type Broker, consumerInfo, readMessage, streamInfo } from "../broker/in
 import type { Position } from "../events/index.ts";
 import { missingAhead } from "./ahead.ts";
 import { holds, type Intervals } from "./ledger/floor.ts";
-import { consumerName, placeNamed } from "./ledger/place.ts";
+import { consumerName, projectionPlace } from "./ledger/place.ts";
 import { decodeRecord } from "./ledger/record.ts";
 import { readStanding, type Standing } from "./retry/standing.ts";
 
@@ -36,7 +36,7 @@ export async function readProgress(
   projection: string,
   stream: string,
 ): Promise<Progress | undefined> {
-  const place = placeNamed("projection", projection, broker.app, broker.home);
+  const place = projectionPlace(projection);
   // Before the ledger: what it calls settled stands in the record that is read then.
   const consumer = await consumerInfo(broker.jsm, stream, consumerName(broker.app, projection));
   const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
@@ -63,7 +63,7 @@ export async function passageOf(
   const folded = position.seq <= at.seq || holds(above, position.seq);
   if (!written || !(folded || nothingLeft)) return { kind: "ahead" };
   if (!folded && !(await isStored(broker, position))) return { kind: "ahead" };
-  const place = placeNamed("projection", projection, broker.app, broker.home);
+  const place = projectionPlace(projection);
   const standing = await readStanding(broker.nc, place, position);
   if (standing === undefined || standing.kind === "done") return { kind: "passed" };
   return { kind: "lacking", standing: standing.kind };

@@ -102,6 +102,10 @@ async function ledgers(broker: Broker): Promise<{ stream: string; natsSubject: s
   for (const natsSubject of Object.keys(home?.state.subjects ?? {})) {
     places.push({ stream: broker.home, natsSubject });
   }
+  const state = await streamInfo(broker.jsm, broker.state, { subjects_filter: "compacted.*" });
+  for (const natsSubject of Object.keys(state?.state.subjects ?? {})) {
+    places.push({ stream: broker.state, natsSubject });
+  }
   for await (const stream of broker.jsm.streams.names("cursor.>")) {
     places.push({ stream, natsSubject: natsSubject("cursor", token(stream.replace(/^KV_/, ""))) });
   }

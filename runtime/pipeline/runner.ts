@@ -3,7 +3,7 @@
 // R1 A session's ledger is given up and its last unit settled before the next take-over.
 // R2 What is made for a session goes with it, however it ends.
 import { setTimeout as pause } from "node:timers/promises";
-import type { Handler } from "../authoring/index.ts";
+import type { Handler, Projection } from "../authoring/index.ts";
 import {
   type Broker,
   type ConsumerInfo,
@@ -23,7 +23,7 @@ import { trialText } from "./crashes/letter.ts";
 import { storeEnd } from "./crashes/note.ts";
 import type { Predecessor } from "./crashes/suspects.ts";
 import { startTrial } from "./crashes/trial.ts";
-import type { Entries, OpenEntries } from "./entries.ts";
+import type { Entries } from "./entries.ts";
 import type { HandlerState } from "./facts.ts";
 import type { Surroundings } from "./handle.ts";
 import { createHeldKeys } from "./held/keys.ts";
@@ -43,6 +43,7 @@ import type { ErrorFacts } from "./retry/parcel.ts";
 import type { Defaults, Scope } from "./scope.ts";
 import { type Session, startSession } from "./session.ts";
 import { signal } from "./signal.ts";
+import { joinFromState } from "./state/join.ts";
 import { unlessCut } from "./stopping.ts";
 import { takeInput } from "./take-input.ts";
 import { createTroubles } from "./troubles.ts";
@@ -55,7 +56,8 @@ export interface RunnerParts {
   readonly around: Surroundings;
   readonly identities: Identities;
   readonly committerOf: (stream: string) => Committer;
-  readonly openEntries: OpenEntries;
+  /** Undefined for one that folds no entries: it keeps the compacted home. */
+  readonly openEntries: (projection: Projection) => Promise<Entries | undefined>;
   /** Makes the runtime's streams where they are gone. */
   readonly ensureStreams: () => Promise<void>;
   readonly explain: (thrown: unknown) => ErrorFacts;
@@ -112,7 +114,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   const { broker, around, instance } = parts;
   const home = broker.home;
   const durableName = consumerName(broker.app, first.name);
-  const place = placeOf(first, broker.app, home);
+  const place = placeOf(first, broker);
   const troubles = createTroubles(around.report, first.name);
   let handler = first;
   let life: Life = { state: "starting" };
@@ -194,6 +196,8 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     const trial = suspects && startTrial({ scope, session, trial: suspects, input });
     const closing: (() => void)[] = [];
     try {
+      const joining = { scope, session, input, stopped: () => stopping };
+      if (record.joining !== undefined) return await joinFromState(joining);
       await ensureConsumer(broker.jsm, home, configOf(prepared, parts));
       const catchUp = createCatchUp({
         broker,

@@ -22,6 +22,8 @@ export interface Defaults {
   readonly deathsMax: number;
   /** How long the home stream keeps events at least, ms. */
   readonly retentionMs: number;
+  /** How long the compacted home shows that an entity was deleted, ms. */
+  readonly tombstoneMs: number;
 }
 
 /** What the stages know of processes that ended without a stop. */

@@ -2,12 +2,14 @@
 import { type Broker, type ConsumerInfo, readMessage, streamInfo } from "../broker/index.ts";
 import { isPulled } from "./consume.ts";
 import { type Counts, noCounts } from "./ledger/counts.ts";
-import { consumerPrefix, placeNamed } from "./ledger/place.ts";
+import { isConsumerOf, placeNamed } from "./ledger/place.ts";
 import { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
+import { stateTypeOf } from "./state/names.ts";
 
 export interface HandlerRow extends Counts {
   readonly name: string;
-  readonly kind: "reaction" | "projection";
+  /** state: a built-in one, which keeps the last event of each entity of a type in the compacted home. */
+  readonly kind: "reaction" | "projection" | "state";
   readonly file: string;
   readonly version: string;
   /** running: somebody pulls its consumer now. trying: that, and events are tried that were in flight at a crash. */
@@ -25,12 +27,12 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
   for await (const info of broker.jsm.consumers.list(broker.home)) {
     const meta = info.config.metadata ?? {};
     const name = meta["eddy.handler"];
-    if (name === undefined || !info.name.startsWith(consumerPrefix(broker.app))) continue;
+    if (name === undefined || !isConsumerOf(broker.app, info.name)) continue;
     const kind = meta["eddy.kind"] === "projection" ? "projection" : "reaction";
     const record = await ledgerOf(broker, kind, name);
     rows.push({
       name,
-      kind,
+      kind: stateTypeOf(name) === undefined ? kind : "state",
       file: meta["eddy.file"] ?? "",
       version: meta["eddy.version"] ?? "",
       state: !isPulled(info, Date.now()) ? "stopped" : record?.trial ? "trying" : "running",
@@ -44,10 +46,10 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
 
 async function ledgerOf(
   broker: Broker,
-  kind: HandlerRow["kind"],
+  kind: "reaction" | "projection",
   name: string,
 ): Promise<LedgerRecord | undefined> {
-  const { stream, ledger } = placeNamed(kind, name, broker.app, broker.home);
+  const { stream, ledger } = placeNamed(kind, name, broker);
   const last = await readMessage(broker.nc, stream, { last_by_subj: ledger });
   return last === undefined ? undefined : decodeRecord(last.data);
 }

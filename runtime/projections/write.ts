@@ -2,7 +2,13 @@
 // Owns the memory of states. Does not own the batch: the committer stores what is folded.
 // W1 `read` gives what was folded last, stored or not: folds of a key follow each other without waiting for the disk.
 import { Permanent, type Projection } from "../authoring/index.ts";
-import { type BatchMessage, type Broker, bucketConfig, readMessage } from "../broker/index.ts";
+import {
+  type BatchMessage,
+  type Broker,
+  bucketConfig,
+  readMessage,
+  readRange,
+} from "../broker/index.ts";
 import { token } from "../events/index.ts";
 import type { Entries, Report } from "../pipeline/index.ts";
 import { ensureBucket } from "./bucket.ts";
@@ -23,6 +29,7 @@ export async function openEntries(
   const { name } = projection;
   const config = bucketConfig(name);
   await ensureBucket(broker, name, report);
+  let sinceSeq = 0; // what was stored up to here counts as not there
   const remembered = new Map<string, { readonly state: unknown }>(); // in order of use: the first is the oldest
 
   function remember(key: string, state: unknown): void {
@@ -42,7 +49,9 @@ export async function openEntries(
         last_by_subj: entrySubject(name, key),
       });
       const state =
-        stored === undefined || isTombstone(stored) ? undefined : parse(name, stored.data);
+        stored === undefined || stored.seq <= sinceSeq || isTombstone(stored)
+          ? undefined
+          : parse(name, stored.data);
       remember(key, state);
       return state;
     },
@@ -50,7 +59,7 @@ export async function openEntries(
       const natsSubject = entrySubject(name, key);
       if (next === null) {
         remember(key, undefined);
-        return { natsSubject, headerLines: tombstoneLines, data: new Uint8Array(0) };
+        return tombstone(natsSubject);
       }
       const data = serialize(name, key, next);
       if (data.byteLength + headroomBytes > broker.maxPayloadBytes) {
@@ -59,10 +68,32 @@ export async function openEntries(
         );
       }
       remember(key, next);
-      return { natsSubject, headerLines: "", data };
+      return { natsSubject, headerLines: "", data, entry: true };
     },
     forget: () => remembered.clear(),
+    beginAnew(seq) {
+      remembered.clear();
+      sinceSeq = seq;
+    },
+    async *leftovers() {
+      const filter = `$KV.${name}.>`;
+      for await (const chunk of readRange(broker, {
+        stream: config.name,
+        filter,
+        from: 1,
+        to: sinceSeq,
+      })) {
+        const left = chunk.filter(({ natsSubject: at, data }) => {
+          return at.startsWith("$KV.") && data.byteLength > 0;
+        });
+        yield left.map(({ natsSubject: at }) => tombstone(at));
+      }
+    },
   };
+}
+
+function tombstone(natsSubject: string): BatchMessage {
+  return { natsSubject, headerLines: tombstoneLines, data: new Uint8Array(0), entry: true };
 }
 
 function entrySubject(projection: string, key: string): string {

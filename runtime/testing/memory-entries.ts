@@ -16,6 +16,8 @@ export function memoryEntries(entries: Map<string, string>): Entries {
       return { natsSubject: "", headerLines: "", data: new Uint8Array(0) };
     },
     forget() {},
+    beginAnew: () => entries.clear(),
+    async *leftovers() {},
   };
 }
 

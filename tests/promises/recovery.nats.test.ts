@@ -449,7 +449,10 @@ test("a start that fails again and again leaves nothing behind in the process", 
   const pipeline = await startPipeline({
     broker,
     homeMaxBytes: 10_000_000,
-    defaults: { deadlineMs: 1_000, delaysMs: [], jitter: 0, deathsMax: 3, retentionMs: 3_600_000 },
+    defaults: {
+      ...{ deadlineMs: 1_000, delaysMs: [], jitter: 0, deathsMax: 3 },
+      ...{ retentionMs: 3_600_000, tombstoneMs: 3_600_000 },
+    },
     identityLimits: { countMax: 1_000, ageMs: 1_000 },
     openEntries: () => Promise.reject(new Error("none")),
     readEntry: async () => ({ value: undefined }),

@@ -43,6 +43,7 @@ export async function startTestPipeline(
     app?: string;
     delaysMs?: readonly number[];
     retentionMs?: number;
+    tombstoneMs?: number;
     homeMaxBytes?: number;
     objects?: ObjectLimits;
   } = {},
@@ -67,6 +68,7 @@ export async function startTestPipeline(
       jitter: 0,
       deathsMax: 3,
       retentionMs: options.retentionMs ?? 3_600_000,
+      tombstoneMs: options.tombstoneMs ?? 86_400_000,
     },
     identityLimits: { countMax: 100_000, ageMs: 3_600_000 },
     openEntries: (projection) => openEntries(broker, projection, (fact) => facts.push(fact)),

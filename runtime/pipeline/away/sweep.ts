@@ -1,5 +1,5 @@
 // The end of data that is outside: an object goes when nothing refers to it any more, neither an event of the home
-// stream nor what waits in RETRY or lies in DEAD. Run aside, now and then; any number of nodes may.
+// stream nor what waits in RETRY, lies in DEAD or is kept in STATE. Run aside, now and then; any number of nodes may.
 // W1 Only what is older than an age, and than all that the home stream has, is looked at: an event is stored soon after
 // its object. W2 What refers is looked for where it is: it is moved from the home stream to RETRY and DEAD, so they are
 // read in this order. W3 Between these two it moves both ways, so two rounds in a row must find nothing. W4 What was
@@ -51,6 +51,7 @@ export function createSweep(broker: Broker, leastAgeMs = ageMs): Sweep {
     const waiting = new Set([
       ...(await referredIn(broker, retryStream)),
       ...(await referredIn(broker, deadStream)),
+      ...(await referredIn(broker, broker.state)),
     ]);
     const unwanted = free.filter(({ name }) => !waiting.has(name));
     const gone = unwanted.filter(({ name, entry }) => suspects.get(name) === entry.seq); // W3

@@ -41,7 +41,7 @@ async function startLedger() {
   const proxy = await startProxy(nats.port);
   const p = await startTestPipeline({ ...nats, url: proxy.url }); // makes the streams
   const { broker } = p;
-  const place = placeOf(handler, broker.app, broker.home);
+  const place = placeOf(handler, broker);
   const gate = createGate();
   const committer = createCommitter(
     broker,
@@ -68,7 +68,14 @@ async function startLedger() {
         readEntry: async () => ({ value: undefined }),
         stopping: createStopping(),
       },
-      defaults: { deadlineMs: 1_000, delaysMs: [], jitter: 0, deathsMax: 3, retentionMs: 60_000 },
+      defaults: {
+        deadlineMs: 1_000,
+        delaysMs: [],
+        jitter: 0,
+        deathsMax: 3,
+        retentionMs: 60_000,
+        tombstoneMs: 60_000,
+      },
       crashes: { instance, deathsMax: 3, gate, ...(before && { before }) },
       handler: () => handler,
       ensureStreams: async () => {},

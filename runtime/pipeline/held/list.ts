@@ -35,13 +35,14 @@ export interface HeldRow {
 export async function listHeldKeys(broker: Broker, only?: string): Promise<HeldRow[]> {
   const rows: HeldRow[] = [];
   for (const { name, kind } of await readHandlers(broker)) {
+    if (kind === "state") continue; // it asks for no order
     if (only === undefined || name === only) rows.push(...(await rowsOf(broker, name, kind)));
   }
   return rows;
 }
 
 async function rowsOf(broker: Broker, handler: string, kind: "reaction" | "projection") {
-  const place = placeNamed(kind, handler, broker.app, broker.home);
+  const place = placeNamed(kind, handler, broker);
   const ledger = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
   if (ledger === undefined) return [];
   const [records, parked] = await Promise.all([

@@ -70,7 +70,7 @@ async function holderOf(
   const kinds = ["reaction", "projection"] as const;
   for (const kind of handler === token(handler) ? kinds : kinds.slice(0, 1)) {
     // a bucket's name is a token
-    const place = placeNamed(kind, handler, broker.app, broker.home);
+    const place = placeNamed(kind, handler, broker);
     const held = (await readHeld(broker, place, lane))?.held;
     if (held !== undefined && "by" in held) return held.by.position;
   }

@@ -43,6 +43,8 @@ export interface Ledger {
   readonly lastSeq: number;
   /** What the records from now on say of the suspects of a crash. */
   noteTrial(trial: Trial | undefined): void;
+  /** The next record is the first one that reads the log: these are the positions that count as completed. */
+  join(completed: Pick<InputRecord, "floor" | "above">): void;
   /** The next record is the last one: what runs now is over. */
   close(): void;
   /** Called by the committer: another instance has it. */
@@ -72,6 +74,7 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
   let stored = input;
   let next = input;
   let held = true;
+  let joined: Pick<InputRecord, "floor" | "above"> | undefined;
   return {
     place: start.place,
     counts,
@@ -84,7 +87,7 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
       if (move !== undefined) count(counts, move, -1);
     },
     nextRecord(ahead) {
-      next = { ...input, ...floor.read() };
+      next = { ...input, ...(joined ?? floor.read()) };
       const { ahead: _, ...lasting } = record;
       const carried = ahead === undefined ? lasting : { ...lasting, ahead };
       return {
@@ -118,6 +121,11 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
     noteTrial(trial) {
       const { trial: _, ...rest } = record;
       record = trial === undefined ? rest : { ...rest, trial };
+    },
+    join(completed) {
+      const { joining: _, ...rest } = record;
+      record = rest;
+      joined = completed;
     },
     close() {
       record = { ...record, clean: true };

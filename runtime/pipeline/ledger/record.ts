@@ -31,6 +31,8 @@ export interface LedgerRecord {
   readonly trial?: Trial;
   /** Of a projection: what its entries were folded by from their first event on. */
   readonly shape?: string;
+  /** It still reads the compacted home, and nothing of the log: which process it is that tries, counting those that died. */
+  readonly joining?: number;
 }
 
 /** Suspects: positions above the floor that are not completed, up to one. They are tried before anything else. */
@@ -93,6 +95,7 @@ export function decodeRecord(bytes: Uint8Array): LedgerRecord {
       ...(added?.clean === true ? { clean: true } : {}),
       ...(added?.trial === undefined ? {} : { trial: trialOf(added.trial) }),
       ...(added?.shape === undefined ? {} : { shape: added.shape }),
+      ...(added?.joining === undefined ? {} : { joining: added.joining }),
     };
   } catch (cause) {
     throw new EddyError(
@@ -114,7 +117,7 @@ type Wire = [
   counts: [number, number, number, number, number, number, number?],
   inputs: [stream: string, createdMs: number, floor: number, above: number[]][],
   /** What few records have. A runtime that does not know it yet reads the others all the same. */
-  added?: { clean?: true; trial?: WireTrial; ahead?: WireAhead; shape?: string },
+  added?: { clean?: true; trial?: WireTrial; ahead?: WireAhead; shape?: string; joining?: number },
 ];
 
 type WireAhead = [
@@ -140,14 +143,16 @@ function aheadOf([since, messages]: WireAhead): Ahead {
 type WireTrial = [upTo: number, count: number, marker?: WireMarker];
 type WireMarker = [seqs: number[], size: number, deaths: number, active: boolean];
 
-function more({ clean, trial, ahead, shape }: LedgerRecord): [] | [NonNullable<Wire[6]>] {
-  if ((clean ?? trial ?? ahead ?? shape) === undefined) return [];
+function more(record: LedgerRecord): [] | [NonNullable<Wire[6]>] {
+  const { clean, trial, ahead, shape, joining } = record;
+  if ((clean ?? trial ?? ahead ?? shape ?? joining) === undefined) return [];
   return [
     {
       ...(clean === undefined ? {} : { clean }),
       ...(trial === undefined ? {} : { trial: wireTrial(trial) }),
       ...(ahead === undefined ? {} : { ahead: wireAhead(ahead) }),
       ...(shape === undefined ? {} : { shape }),
+      ...(joining === undefined ? {} : { joining }),
     },
   ];
 }

@@ -113,6 +113,11 @@ async function nextEpoch(
   const anew = inputs.length > 0 ? "first" : start;
   const floor = known?.floor ?? (await firstFloor(broker, info, anew));
   const gone = info.state.first_seq - 1;
+  const joining = joiningAfter(before, {
+    start,
+    isBehind: inputs.length === 0 || (known !== undefined && gone > known.floor),
+    instance,
+  });
   const input: InputRecord = {
     stream,
     createdMs,
@@ -120,7 +125,8 @@ async function nextEpoch(
     above: known?.above ?? [],
   };
   const kept = { ...input, above: aboveOnly(input) };
-  const trial = before && known && trialAfter(before, instance, kept, delivered);
+  const tried = joining === undefined ? before : undefined; // what it reads again is in the compacted home
+  const trial = tried && known && trialAfter(tried, instance, kept, delivered);
   const record: LedgerRecord = {
     epoch: (before?.epoch ?? 0) + 1,
     instance,
@@ -129,11 +135,29 @@ async function nextEpoch(
     inputs: [kept],
     ...(trial === undefined ? {} : { trial }),
     ...(before?.shape === undefined ? {} : { shape: before.shape }),
+    ...(joining === undefined ? {} : { joining }),
     ...aheadAfter(before),
   };
   const missed =
-    known !== undefined && gone > floor ? { missed: { from: floor + 1, to: gone } } : {};
+    known !== undefined && gone > floor && joining === undefined
+      ? { missed: { from: floor + 1, to: gone } }
+      : {};
   return { record, ...missed };
+}
+
+const joiningMax = 5; // processes that died of it: then the log, where what ends a process is found and becomes a letter
+
+/** Whether a projection begins with the compacted home: it has never run, did not come to its end there, or what it has
+ * not read yet was cut from the log. */
+function joiningAfter(
+  before: LastRecord | undefined,
+  { start, isBehind, instance }: { start: Start; isBehind: boolean; instance: string },
+): number | undefined {
+  if (start !== "state") return undefined;
+  if (before?.joining === undefined) return isBehind ? 1 : undefined;
+  const died = before.instance !== instance && before.clean === undefined;
+  const next = before.joining + (died ? 1 : 0);
+  return next > joiningMax ? undefined : next;
 }
 
 /** What the last record carried, to be finished by whoever takes over. */
@@ -153,7 +177,7 @@ function aboveOnly({ floor, above }: InputRecord): number[] {
 }
 
 async function firstFloor(broker: Broker, info: StreamInfo, start: Start): Promise<number> {
-  if (start === "first") return 0;
+  if (start === "first" || start === "state") return 0;
   if (start === "now") return info.state.last_seq;
   return (await firstSeqSince(broker, info.config.name, start)) - 1;
 }

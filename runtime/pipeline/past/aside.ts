@@ -2,7 +2,7 @@
 // letters of those that are dead.
 import { type Broker, deadStream, readAll, streamInfo } from "../../broker/index.ts";
 import { natsSubject, token } from "../../events/index.ts";
-import { placeNamed } from "../ledger/place.ts";
+import { projectionPlace } from "../ledger/place.ts";
 import type { LetterReason } from "../outcome.ts";
 import { decodeParcel } from "../retry/parcel.ts";
 import { decodeStanding, type Standing } from "../retry/standing.ts";
@@ -33,7 +33,7 @@ export async function readAside(broker: Broker, projection: string): Promise<Asi
 
 async function readStandings(broker: Broker, projection: string) {
   const found = new Map<number, Standing["kind"]>();
-  const { stream, ledger } = placeNamed("projection", projection, broker.app, broker.home);
+  const { stream, ledger } = projectionPlace(projection);
   if ((await streamInfo(broker.jsm, stream)) === undefined) return found;
   const root = `${ledger}.${token(broker.home)}.`;
   await readAll(broker, stream, `${root}*`, ({ subject, data }) => {

@@ -57,10 +57,10 @@ async function homeOf(broker: Broker): Promise<StreamInfo> {
 
 async function beginningOf(broker: Broker, handler: Handler, lastSeq: number): Promise<number> {
   const start = startOf(handler);
-  if (start === "first") return 1;
+  if (start === "first" || start === "state") return 1;
   if (start !== "now") return await firstSeqSince(broker, broker.home, start);
   // Its bucket is made a moment before it begins; no record says when that was.
-  const { stream } = placeOf(handler, broker.app, broker.home);
+  const { stream } = placeOf(handler, broker);
   const bucket = await streamInfo(broker.jsm, stream);
   if (bucket === undefined) return lastSeq + 1;
   return await firstSeqSince(broker, broker.home, new Date(bucket.created));

@@ -58,7 +58,7 @@ async function homeOf(broker: Broker): Promise<StreamInfo> {
 
 async function ownBeginning(broker: Broker, handler: Handler, { stream }: Place): Promise<number> {
   const start = startOf(handler);
-  if (start === "first") return 1;
+  if (start === "first" || start === "state") return 1;
   if (start instanceof Date) return await firstSeqSince(broker, broker.home, start);
   const bucket = await streamInfo(broker.jsm, stream); // made when it began
   return bucket === undefined

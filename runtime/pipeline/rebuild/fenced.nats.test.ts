@@ -4,7 +4,7 @@ import { startNats } from "../../../tests/support/nats.ts";
 import { startTestPipeline } from "../../../tests/support/pipeline.ts";
 import { bucketConfig, ensureStream } from "../../broker/index.ts";
 import { noCounts } from "../ledger/counts.ts";
-import { placeNamed } from "../ledger/place.ts";
+import { projectionPlace } from "../ledger/place.ts";
 import { type Fenced, storeBehind, storeWithRecord } from "./fenced.ts";
 
 const record = { epoch: 1, instance: "me", commit: 0, counts: noCounts(), inputs: [] };
@@ -13,6 +13,8 @@ const entries = {
   read: async () => undefined,
   fold: () => assert.fail("nothing is folded"),
   forget() {},
+  beginAnew() {},
+  async *leftovers() {},
 };
 const message = (key: string) => ({
   natsSubject: `$KV.view.${key}`,
@@ -24,7 +26,7 @@ test("F1: behind the fence of a ledger that another one took over nothing is sto
   await using nats = await startNats();
   await using p = await startTestPipeline(nats);
   await ensureStream(p.broker.jsm, bucketConfig("view"));
-  const place = placeNamed("projection", "view", "test", "EVENTS");
+  const place = projectionPlace("view");
   const none: Fenced = { place, record, seq: 0, entries };
   const mine = await storeWithRecord(p.broker, none, [message("a")], record);
   await storeBehind(p.broker, mine, [message("b")]);

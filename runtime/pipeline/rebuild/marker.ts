@@ -2,7 +2,7 @@
 // M1 Nothing of a reader's view changes before `switched`. From then on the copies are the entries, where there is one.
 import { type BatchMessage, type Broker, readMessage } from "../../broker/index.ts";
 import { type Position, type Token, token } from "../../events/index.ts";
-import { type Place, placeNamed } from "../ledger/place.ts";
+import { type Place, projectionPlace } from "../ledger/place.ts";
 
 export type Marker =
   /** A switch may come: readers look at this before each read. */
@@ -45,7 +45,7 @@ export async function markerOf(
   broker: Pick<Broker, "nc">,
   projection: string,
 ): Promise<Marker | undefined> {
-  return (await readMarker(broker, placeNamed("projection", projection, "", "")))?.marker;
+  return (await readMarker(broker, projectionPlace(projection)))?.marker;
 }
 
 /** Copies of entries of one switch; all of them, or that of a key. */
@@ -59,7 +59,7 @@ export function copySubject(
 
 /** The same for readers, who know a projection by its name. */
 export function copyOf(projection: string, id: string, key: Token | ">"): string {
-  return copySubject(placeNamed("projection", projection, "", ""), id, key);
+  return copySubject(projectionPlace(projection), id, key);
 }
 
 /** Positions that a switch has mended. */

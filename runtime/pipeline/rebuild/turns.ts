@@ -68,12 +68,16 @@ export function createTurns(broker: Broker, place: Place, atStart: AtStart): Tur
     async take(took, entries, handler) {
       if (entries === undefined) return took;
       const { seq } = took;
-      const known = took.record.shape ?? shapeOf(handler);
+      const { joining, shape: before } = took.record; // one that joins folds all of its entries by this version
+      const known = (joining === undefined ? before : undefined) ?? shapeOf(handler);
       const record = known === undefined ? took.record : { ...took.record, shape: known };
       const fenced = { place, record, seq, entries };
       await finishSwitch(broker, fenced);
       if (asked === undefined) await forgetSoon(broker, place); // of a rebuild that has died
-      const ownWork = asked === undefined ? atStart(handler, place, record.shape) : undefined;
+      const ownWork =
+        asked === undefined && joining === undefined
+          ? atStart(handler, place, record.shape)
+          : undefined;
       const own = ownWork && { work: ownWork, onDone() {}, resolve() {}, reject() {} };
       const turn = asked ?? own;
       asked = undefined;

@@ -1,6 +1,7 @@
 // What stands beside the home stream for one handler: its bucket, what waits in RETRY, its letters.
 import {
   type Broker,
+  countMessages,
   deadStream,
   readAll,
   readMessage,
@@ -14,6 +15,7 @@ import type { LetterReason } from "../outcome.ts";
 import { dueSubject } from "../retry/backoff.ts";
 import { decodeParcel } from "../retry/parcel.ts";
 import { decodeStanding, readStanding, type Standing } from "../retry/standing.ts";
+import { stateSubjectOfType, stateTypeOf } from "../state/names.ts";
 import { standingPlace } from "./read-home.ts";
 import { awaited, parkedAttempt } from "./standings.ts";
 import type { Subject } from "./subjects.ts";
@@ -44,7 +46,11 @@ export async function readBucket(broker: Broker, subject: Subject, home: string)
     });
     const after = await readMessage(broker.nc, stream, { last_by_subj: ledger });
     if (after?.seq !== before.seq && tries < triesMax) continue;
-    const entries = info.state.messages - beside;
+    const type = stateTypeOf(subject.name);
+    const entries =
+      type === undefined
+        ? info.state.messages - beside
+        : await countMessages(broker, stream, `${stateSubjectOfType(type)}.*`);
     return { record: decodeRecord(before.data), standings, entries };
   }
 }

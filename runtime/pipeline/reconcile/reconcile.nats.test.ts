@@ -120,7 +120,7 @@ test("each break is named: a letter, a schedule, a doubled and a causeless effec
   await storeBatch(broker.nc, [{ ...again, headerLines: `${strange}\r\n` }], 5_000);
 
   await produce(broker, placed(100, 102));
-  const place = placeNamed("reaction", "note", broker.app, broker.home);
+  const place = placeNamed("reaction", "note", broker);
   const last = await readMessage(broker.nc, place.stream, { last_by_subj: place.ledger });
   const record = decodeRecord(last?.data ?? new Uint8Array());
   const [input] = record.inputs;

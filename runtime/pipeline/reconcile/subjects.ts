@@ -1,7 +1,7 @@
 // The handlers of an app as the server knows them: what each wants, and where its records stand.
 import { type Broker, type ConsumerInfo, streamInfo } from "../../broker/index.ts";
 import { natsSubject, typeTokens } from "../../events/index.ts";
-import { consumerPrefix, type Place, placeNamed } from "../ledger/place.ts";
+import { isConsumerOf, type Place, placeNamed } from "../ledger/place.ts";
 import { sourceOf } from "../terms.ts";
 
 export interface Subject {
@@ -23,13 +23,13 @@ export async function readSubjects(broker: Broker, only: readonly string[]): Pro
   for await (const info of broker.jsm.consumers.list(broker.home)) {
     const meta = info.config.metadata ?? {};
     const name = meta["eddy.handler"];
-    if (name === undefined || !info.name.startsWith(consumerPrefix(broker.app))) continue;
+    if (name === undefined || !isConsumerOf(broker.app, info.name)) continue;
     if (only.length > 0 && !only.includes(name)) continue;
     const kind = meta["eddy.kind"] === "projection" ? "projection" : "reaction";
     found.push({
       name,
       kind,
-      place: placeNamed(kind, name, broker.app, broker.home),
+      place: placeNamed(kind, name, broker),
       source: sourceOf(broker.app, name),
       wants: wantsOf(info),
       fromFirst: meta["eddy.start"] === "first",

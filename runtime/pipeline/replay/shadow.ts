@@ -36,7 +36,7 @@ export async function openShadow(parts: {
 }): Promise<Shadow> {
   const { broker, handler, mark, createdMs, openEntries } = parts;
   const { name, declaration } = handler;
-  const place = placeOf(handler, broker.app, broker.home);
+  const place = placeOf(handler, broker);
   if ((await consumerInfo(broker.jsm, broker.home, consumerName(broker.app, name))) !== undefined)
     throw taken(name, "a handler has this name");
   const found = await readKept(broker, place);

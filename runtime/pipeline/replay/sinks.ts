@@ -44,7 +44,7 @@ function noTally(): Tally {
 /** Stores nothing. */
 export async function lookOnly(broker: Broker, handler: Handler, span: Span): Promise<Sink> {
   const tally = noTally();
-  const place = placeOf(handler, broker.app, broker.home);
+  const place = placeOf(handler, broker);
   const source = sourceOf(broker.app, handler.name);
   const effects =
     handler.declaration.kind === "reaction"
@@ -74,7 +74,7 @@ export async function mendInPlace(
   createdMs: number,
   dry: boolean,
 ): Promise<Sink> {
-  const place = placeOf(handler, broker.app, broker.home);
+  const place = placeOf(handler, broker);
   const fence: Place = { stream: broker.home, ledger: fenceSubject(broker.app, handler.name) };
   const found = await readKept(broker, fence); // before all else: what somebody stores from here on is noticed
   const handled = await readHandled(broker, place);

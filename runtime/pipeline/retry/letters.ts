@@ -118,7 +118,7 @@ export async function discardLetter(broker: Broker, letter: number): Promise<"di
   await removeLetter(broker, parcel, letter);
   const { handler, original } = parcel;
   const places = (["reaction", "projection"] as const).map((kind) =>
-    placeNamed(kind, handler, broker.app, broker.home),
+    placeNamed(kind, handler, broker),
   );
   await markDiscarded(broker.nc, places, original.position);
   return "discarded";
