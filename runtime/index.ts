@@ -1,6 +1,7 @@
 // What handler modules import from "eddyline": the whole authoring API, and nothing else of the runtime.
 export { Type } from "typebox";
 export {
+  type Conditions,
   type Context,
   type DataOf,
   type Duration,
@@ -9,8 +10,12 @@ export {
   type EventOptions,
   type EventType,
   event,
+  type FindOptions,
+  type Found,
   type GetOptions,
   type HandlerOptions,
+  type IndexOf,
+  type IndexValue,
   type Log,
   on,
   Permanent,

@@ -33,7 +33,7 @@ export { createIngress } from "./ingress.ts";
 export type { Found } from "./object-read.ts";
 export type { ObjectLimits, StoredObject } from "./objects.ts";
 export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";
-export { type Range, readRange } from "./range.ts";
+export { type Range, type RangeReader, readRange } from "./range.ts";
 export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";
 export {
   bucketConfig,

@@ -8,6 +8,7 @@ export type ExitCode = 0 | 1 | 2 | 3;
 const exitCodes: Readonly<Record<string, ExitCode>> = {
   EDDY_CONFIG: 2,
   EDDY_USAGE: 2,
+  EDDY_INDEX_UNKNOWN: 2,
   EDDY_NOT_FOUND: 3,
   EDDY_PROJECTION_UNKNOWN: 3,
 };

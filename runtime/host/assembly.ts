@@ -15,7 +15,12 @@ import { createApp, type HttpPorts, type HttpServer, serveHttp } from "../http/i
 import { createThreads, type ModuleWatch, mapStack, watchModules } from "../modules/index.ts";
 import { createMetrics, type Gauges, type Logger, logFacts, logModules } from "../observe/index.ts";
 import { type Pipeline, type Report, readHandlers, startPipeline } from "../pipeline/index.ts";
-import { openEntries, openProjectionReader, type ProjectionReader } from "../projections/index.ts";
+import {
+  findEntries,
+  openEntries,
+  openProjectionReader,
+  type ProjectionReader,
+} from "../projections/index.ts";
 import type { Config } from "./config.ts";
 import { collectWhenIdle } from "./idle-heap.ts";
 import { type NodeState, readinessOf } from "./readiness.ts";
@@ -165,7 +170,8 @@ async function serve(
     store: async (events) => await ready().store(events),
     projections: {
       list: async () => await ready().projections.list(),
-      keys: async (name, page) => await ready().projections.keys(name, page),
+      keys: async (name, query) => await ready().projections.keys(name, query),
+      entries: async (name, query) => await ready().projections.entries(name, query),
       get: async (name, key) => await ready().projections.get(name, key),
       reach: async (name, wait) => await ready().projections.reach(name, wait),
       watch: async (name, options) => await ready().projections.watch(name, options),
@@ -219,6 +225,7 @@ function pipelineParts(
       if (wait !== undefined) await projections.reach(projection, wait);
       return (await projections.get(projection, key))?.value;
     },
+    findEntries: (projection, query) => findEntries(projections, projection, query),
     mapStack,
     report,
   };

@@ -35,6 +35,8 @@ const kinds = {
   EDDY_PROJECTION_BEHIND: { status: 504, title: "The projection has not got there in time" },
   EDDY_PROJECTION_LACKS: { status: 409, title: "The projection lacks that event" },
   EDDY_PROJECTION_INPUT: { status: 400, title: "The projection does not read that stream" },
+  EDDY_INDEX_UNKNOWN: { status: 400, title: "The projection has no such index" },
+  EDDY_INDEX_INCOMPLETE: { status: 409, title: "The index does not have all entries yet" },
   EDDY_ENTRY_UNREADABLE: { status: 500, title: "The entry cannot be read" },
   EDDY_NOT_CONNECTED: { status: 503, title: "NATS cannot be reached" },
   EDDY_NOT_READY: { status: 503, title: "The node is not ready" },

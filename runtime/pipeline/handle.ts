@@ -7,6 +7,8 @@ import {
   type Context,
   type EmitOptions,
   type EventType,
+  type FindOptions,
+  type Found,
   type GetOptions,
   type Handler,
   type Log,
@@ -17,10 +19,14 @@ import { validatorOf } from "../contracts/index.ts";
 import { type CloudEvent, EddyError, makeEvent, nameOf, type Position } from "../events/index.ts";
 import { emittedEvent } from "./emit.ts";
 import type { Report } from "./facts.ts";
+import { type EntryQuery, entryQuery } from "./find.ts";
 import type { Stopping } from "./stopping.ts";
 
 /** Reads an entry of any projection, for `ctx.get`; first waits until the projection has passed a position. */
 export type ReadEntry = (projection: string, key: string, wait?: ReadWait) => Promise<unknown>;
+
+/** Entries of any projection by its indexes, for `ctx.find`. */
+export type FindEntries = (projection: string, query: EntryQuery) => Promise<Found<unknown>>;
 
 export interface ReadWait {
   readonly after: Position;
@@ -46,6 +52,7 @@ export interface Terms {
 export interface Surroundings {
   readonly report: Report;
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
   /** Over when the runtime stops without waiting any longer. */
   readonly stopping: Stopping;
 }
@@ -103,8 +110,8 @@ function settleInTime(running: Promise<unknown>, context: ReactionContext): Prom
   });
 }
 
-// One object for each event, so what most handlers never look at is made when they do. `emit` and `get` are getters,
-// so that they also work taken apart: ({ emit }) => …
+// One object for each event, so what most handlers never look at is made when they do. `emit`, `get` and `find` are
+// getters, so that they also work taken apart: ({ emit }) => …
 class ReactionContext implements Context {
   open = true;
   readonly reaction: Reaction;
@@ -154,6 +161,15 @@ class ReactionContext implements Context {
       const wait = after === undefined ? undefined : this.#waitFor(after);
       return await this.around.readEntry(projection.name, key, wait);
     }) as Context["get"];
+  }
+
+  get find(): Context["find"] {
+    return (async (projection: AnyProjection, where: unknown, options: FindOptions = noOptions) => {
+      const query = entryQuery(where, options);
+      if (query.ok) return await this.around.findEntries(projection.name, query.query);
+      const text = `${this.run.handler.name} asked for entries of ${projection.name}: ${query.why}`;
+      throw refused("EDDY_FIND_INVALID", text);
+    }) as Context["find"];
   }
 
   #waitFor(after: CloudEvent): ReadWait {
@@ -218,7 +234,7 @@ function checkAttributes(run: Run, made: CloudEvent, options: EmitOptions): void
   );
 }
 
-const noOptions: EmitOptions & GetOptions = {};
+const noOptions: EmitOptions & GetOptions & FindOptions = {};
 
 /** An error that no retry can mend: it names itself by its code, and is permanent. */
 function refused(code: string, message: string): Permanent {

@@ -2,7 +2,8 @@
 // Knows events, authoring, contracts and the broker; stores and readers are handed in.
 export type { Entries, OpenEntries } from "./entries.ts";
 export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
-export type { ReadEntry, ReadWait } from "./handle.ts";
+export { conditionsOf, type EntryQuery } from "./find.ts";
+export type { FindEntries, ReadEntry, ReadWait } from "./handle.ts";
 export { type HeldRow, listHeldKeys } from "./held/list.ts";
 export { releaseKey } from "./held/release.ts";
 export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
@@ -15,7 +16,7 @@ export {
 export { type Passage, type Progress, passageOf, type Reading, readProgress } from "./progress.ts";
 export type { Finding } from "./reconcile/findings.ts";
 export { type Reconciled, reconcile } from "./reconcile/reconcile.ts";
-export type { Remote, RemoteCall, RemoteHandler } from "./remote.ts";
+export type { NextEntry, Remote, RemoteCall, RemoteHandler } from "./remote.ts";
 export {
   discardLetter,
   type Letter,

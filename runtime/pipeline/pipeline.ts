@@ -17,7 +17,7 @@ import { type Committer, createCommitter } from "./commit.ts";
 import { createGate } from "./crashes/gate.ts";
 import type { OpenEntries } from "./entries.ts";
 import type { HandlerState, Report } from "./facts.ts";
-import type { ReadEntry } from "./handle.ts";
+import type { FindEntries, ReadEntry } from "./handle.ts";
 import { type Identities, type IdentityLimits, startIdentities } from "./identities/identities.ts";
 import { joined } from "./joined.ts";
 import { cutHead } from "./retention.ts";
@@ -33,6 +33,7 @@ export interface PipelineParts {
   readonly identityLimits: IdentityLimits;
   readonly openEntries: OpenEntries;
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
   /** Positions in a stack in terms of the handler's source. */
   readonly mapStack: (stack: string) => string;
   readonly report: Report;
@@ -87,7 +88,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       broker,
       instance,
       defaults,
-      around: { report, readEntry: parts.readEntry, stopping },
+      around: { report, readEntry: parts.readEntry, findEntries: parts.findEntries, stopping },
       identities,
       committerOf: committers.of,
       openEntries: parts.openEntries,

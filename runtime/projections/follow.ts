@@ -75,6 +75,6 @@ function openConsumer(
 }
 
 // Where it fails, the server removes the consumer itself when nobody has asked for a while.
-export async function discard(consumer: Consumer): Promise<void> {
+async function discard(consumer: Consumer): Promise<void> {
   await consumer.delete().catch(() => false);
 }

@@ -6,6 +6,7 @@ import { type BatchMessage, type Broker, bucketConfig, readMessage } from "../br
 import { token } from "../events/index.ts";
 import type { Entries, Report } from "../pipeline/index.ts";
 import { ensureBucket } from "./bucket.ts";
+import { declareIndexes, marksLines } from "./declared.ts";
 
 /** States kept in memory for each projection: more than may be in flight (8,192 deliveries and 1,000 retries), so
  * that no entry is forgotten before it is stored. */
@@ -22,7 +23,7 @@ export async function openEntries(
 ): Promise<Entries> {
   const { name } = projection;
   const config = bucketConfig(name);
-  await ensureBucket(broker, name, report);
+  await declareIndexes(broker.jsm, await ensureBucket(broker, name, report), projection.indexes);
   const remembered = new Map<string, { readonly state: unknown }>(); // in order of use: the first is the oldest
 
   function remember(key: string, state: unknown): void {
@@ -46,20 +47,21 @@ export async function openEntries(
       remember(key, state);
       return state;
     },
-    fold(key, next): BatchMessage {
+    fold(key, next, marks): BatchMessage {
       const natsSubject = entrySubject(name, key);
       if (next === null) {
         remember(key, undefined);
         return { natsSubject, headerLines: tombstoneLines, data: new Uint8Array(0) };
       }
       const data = serialize(name, key, next);
-      if (data.byteLength + headroomBytes > broker.maxPayloadBytes) {
+      const headerLines = marksLines(marks);
+      if (data.byteLength + headerLines.length + headroomBytes > broker.maxPayloadBytes) {
         throw new Permanent(
           `projection ${name}: the state of ${JSON.stringify(key.slice(0, 100))} has ${data.byteLength} bytes; the server takes ${broker.maxPayloadBytes}. The entry is unchanged`,
         );
       }
       remember(key, next);
-      return { natsSubject, headerLines: "", data };
+      return { natsSubject, headerLines, data };
     },
     forget: () => remembered.clear(),
   };

@@ -14,7 +14,7 @@ import {
   readHandlers,
   startPipeline,
 } from "../../runtime/pipeline/index.ts";
-import { openEntries, openProjectionReader } from "../../runtime/projections/index.ts";
+import { findEntries, openEntries, openProjectionReader } from "../../runtime/projections/index.ts";
 import { eventually } from "./eventually.ts";
 import type { TestNats } from "./nats.ts";
 
@@ -66,6 +66,9 @@ export async function startTestPipeline(
       const reader = await openProjectionReader(broker.nc, broker);
       if (wait !== undefined) await reader.reach(projection, wait);
       return (await reader.get(projection, key))?.value;
+    },
+    async findEntries(projection, query) {
+      return await findEntries(await openProjectionReader(broker.nc, broker), projection, query);
     },
     mapStack: (stack) => stack,
     report: (fact) => facts.push(fact),

@@ -40,8 +40,9 @@ function asData(declaration: Declaration): Described {
   if (declaration.kind === "reaction") {
     return { kind: "reaction", from, emits: declaration.emits.map(typeAsData), options };
   }
+  const { name, indexes } = declaration;
   const state = declaration.state === undefined ? {} : { state: declaration.state };
-  return { kind: "projection", name: declaration.name, from, options, ...state };
+  return { kind: "projection", name, from, options, indexes, ...state };
 }
 
 function typeAsData({ type, schema, options }: EventType): DescribedType {
@@ -66,7 +67,8 @@ function asDeclared(described: Described): Declaration {
     return on(from, { ...described.options, emits: described.emits.map(asType) }, elsewhere);
   }
   const { name, options, state } = described;
-  const spec = { ...options, from, key: elsewhere, apply: elsewhere };
+  const indexes = Object.fromEntries(described.indexes.map((index) => [index, elsewhere]));
+  const spec = { ...options, from, key: elsewhere, apply: elsewhere, indexes };
   return state === undefined ? projection(name, spec) : projection(name, { ...spec, state });
 }
 

@@ -1,7 +1,13 @@
 // A handlers folder whose module `m` runs in a thread, with what a test needs to call its handlers.
 import assert from "node:assert/strict";
 import { encodeMessage } from "../../events/index.ts";
-import type { Fact, ReadWait, RemoteCall, RemoteHandler } from "../../pipeline/index.ts";
+import type {
+  EntryQuery,
+  Fact,
+  ReadWait,
+  RemoteCall,
+  RemoteHandler,
+} from "../../pipeline/index.ts";
 import { blank, handlersIn, loadedIn, type Picture, rescan } from "../rescan.ts";
 import { createThreads } from "../threads.ts";
 import { testFolder } from "./folder.ts";
@@ -34,6 +40,9 @@ export async function isolatedModule(source: string, memoryMiB = 64): Promise<Is
     if (key === "broken") throw new Error("the store is gone");
     if (key === "wait") return wait;
     return entries.get(key);
+  };
+  const findEntries = async (_: string, query: EntryQuery) => {
+    return { entries: [{ key: "asked", value: query }] };
   };
   let picture: Picture = blank;
   let seq = 0;
@@ -68,7 +77,7 @@ export async function isolatedModule(source: string, memoryMiB = 64): Promise<Is
       data: message.data,
     };
     const job = { original, event, position: original.position, attempt: 1 };
-    return { job, terms: { deadlineMs, source: "/test/m" }, readEntry };
+    return { job, terms: { deadlineMs, source: "/test/m" }, readEntry, findEntries };
   }
 
   return {

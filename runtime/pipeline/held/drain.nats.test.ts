@@ -63,7 +63,12 @@ async function startLedger() {
     );
     return {
       ...{ broker, ledger, committer },
-      around: { report() {}, readEntry: async () => undefined, stopping: createStopping() },
+      around: {
+        report() {},
+        readEntry: async () => undefined,
+        findEntries: async () => ({ entries: [] }),
+        stopping: createStopping(),
+      },
       defaults: { deadlineMs: 1_000, delaysMs: [], jitter: 0, deathsMax: 3, retentionMs: 60_000 },
       crashes: { instance, deathsMax: 3, gate, ...(before && { before }) },
       handler: () => handler,
