@@ -1,6 +1,7 @@
 // What handler modules import from "eddyline": the whole authoring API, and nothing else of the runtime.
 export { Type } from "typebox";
 export {
+  type Conditions,
   type Context,
   type DataOf,
   type Duration,
@@ -12,8 +13,12 @@ export {
   type EventType,
   enrich,
   event,
+  type FindOptions,
+  type Found,
   type GetOptions,
   type HandlerOptions,
+  type IndexOf,
+  type IndexValue,
   type Local,
   type Log,
   on,

@@ -28,6 +28,7 @@ export function startNodePipeline(broker: Broker, onFact: Report): Promise<Pipel
     identityLimits: { countMax: config.identities.count, ageMs: config.identities.ageMs },
     openEntries: (declared) => openEntries(broker, declared, () => {}),
     readEntry: async () => ({ value: undefined }),
+    findEntries: async () => ({ entries: [] }),
     mapStack: (stack) => stack,
     report(fact) {
       metrics.report(fact);

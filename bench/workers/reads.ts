@@ -92,7 +92,7 @@ function contextGet(
       run,
       { deadlineMs: 2 ** 31 - 1, source: "/bench" },
       {
-        ...{ report() {}, readEntry, stopping },
+        ...{ report() {}, readEntry, findEntries: async () => ({ entries: [] }), stopping },
       },
     );
   });

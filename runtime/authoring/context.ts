@@ -1,6 +1,7 @@
 // What a handler can do and know besides its event. Types only; the pipeline makes the contexts.
 import type { CloudEvent, Position } from "../events/index.ts";
 import type { DataOf, EventType } from "./event-type.ts";
+import type { Conditions } from "./indexes.ts";
 import type { AnyProjection, StateOf } from "./projection.ts";
 
 /** Where an emitted event differs from the defaults. */
@@ -30,6 +31,22 @@ export interface Read<State> {
    * is stored. Of a local one: since when the bucket has not been heard of, which is below 2 s while the server is reachable.
    */
   readonly ageMs: number | undefined;
+}
+
+export interface FindOptions {
+  /** Most entries to give, up to 1,000. Default 100. */
+  readonly limit?: number;
+  /** Only entries whose key is behind this one: `next` of the page before. */
+  readonly after?: string;
+  /** Only entries whose key begins so. */
+  readonly prefix?: string;
+}
+
+/** Entries by key, in the order of their keys. */
+export interface Found<State> {
+  readonly entries: readonly { readonly key: string; readonly value: State }[];
+  /** The `after` of the next page, where there is one. */
+  readonly next?: string;
 }
 
 /** One line in the runtime's log, with handler, event and version added. */
@@ -67,6 +84,17 @@ export interface Context<Emits extends EventType = EventType> {
     key: string,
     options?: GetOptions,
   ): Promise<Read<StateOf<P>>>;
+  /**
+   * Entries of a projection by its indexes: `ctx.find(customers, { city: "Bern" })`. All values have to fit; none at all
+   * finds every entry. What is written between two pages shifts nothing: an entry that is there all the time comes once.
+   * @throws EddyError `EDDY_INDEX_UNKNOWN`, `EDDY_INDEX_INCOMPLETE` where not all entries have the index yet. The event is
+   * tried again.
+   */
+  find<P extends AnyProjection>(
+    projection: P,
+    where: Conditions<P>,
+    options?: FindOptions,
+  ): Promise<Found<StateOf<P>>>;
   /** Aborted at the handler's deadline and when the runtime has to stop. Pass it on to fetch and timers. */
   readonly signal: AbortSignal;
   readonly log: Log;

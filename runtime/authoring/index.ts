@@ -7,7 +7,16 @@ export {
   entityKeyOf,
   isCompacted,
 } from "./carries.ts";
-export type { Context, EmitOptions, GetOptions, Log, LogLine, Read } from "./context.ts";
+export type {
+  Context,
+  EmitOptions,
+  FindOptions,
+  Found,
+  GetOptions,
+  Log,
+  LogLine,
+  Read,
+} from "./context.ts";
 export { type Duration, parseDuration } from "./duration.ts";
 export { type EnrichContext, type EnrichOptions, enrich } from "./enrich.ts";
 export { askedFor, type Enrichment } from "./enrichment.ts";
@@ -15,6 +24,16 @@ export { Permanent, RetryAfter } from "./errors.ts";
 export { type DataOf, type EventOf, type EventType, event } from "./event-type.ts";
 export { fieldsOf, typesOf } from "./fields.ts";
 export { asDeclaration, type Declaration, type Handler } from "./handler.ts";
+export {
+  type Conditions,
+  hasMarks,
+  type IndexOf,
+  type IndexValue,
+  indexIn,
+  isIndexValue,
+  markOf,
+  marksOf,
+} from "./indexes.ts";
 export type { Local } from "./local.ts";
 export { leavesOut } from "./matcher.ts";
 export { type HandlerOptions, listOf, type OnDead, type Start } from "./options.ts";

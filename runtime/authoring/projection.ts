@@ -3,6 +3,7 @@ import type { Static, TSchema } from "typebox";
 import { areCompacted } from "./carries.ts";
 import { declared, nonsense } from "./declaration.ts";
 import type { DataOf, EventOf, EventType } from "./event-type.ts";
+import { checkIndexes, type IndexOf } from "./indexes.ts";
 import { checkLocal, type Local } from "./local.ts";
 import type { Matcher } from "./matcher.ts";
 import { checkEventTypes, checkOptions, type HandlerOptions, matcherOf } from "./options.ts";
@@ -40,8 +41,18 @@ export interface ProjectionSpec<From extends EventType, State, Data = Pattern>
   readonly local?: Local;
 }
 
+/** By what entries are found besides their key: `{ city: (state) => state.city }`. Entries that were folded before an
+ * index was declared, or changed, are as they were until they are folded again, or the projection is rebuilt. */
+export interface Indexed<State, Index extends string> {
+  readonly indexes?: Readonly<Record<Index, IndexOf<State>>>;
+}
+
 /** A declared projection; its entries live in the KV bucket of its name. */
-export interface Projection<From extends EventType = EventType, State = unknown> {
+export interface Projection<
+  From extends EventType = EventType,
+  State = unknown,
+  Index extends string = string,
+> {
   readonly kind: "projection";
   readonly name: string;
   readonly from: readonly From[];
@@ -51,9 +62,12 @@ export interface Projection<From extends EventType = EventType, State = unknown>
   /** Schema of the state, where one was given. */
   readonly state?: TSchema;
   readonly local?: Local;
+  readonly indexes: readonly Index[];
   // Methods, so that a projection of narrower events is still a Projection.
   key(event: EventOf<From>): string;
   apply(state: State | undefined, event: EventOf<From>): State | null;
+  /** What one of its indexes makes of a state: whatever the author's function returns. */
+  valuesIn(index: Index, state: State): unknown;
 }
 
 /** What `ctx.get` takes: the name, what is kept of it, and the type of the state in the type system only. */
@@ -71,18 +85,23 @@ export type StateOf<P extends AnyProjection> = Exclude<ReturnType<P["apply"]>, n
  * without, it is what the events carry, put together.
  * @throws EddyError `EDDY_DECLARATION` where the declaration cannot mean anything.
  */
-export function projection<From extends EventType, Schema extends TSchema>(
+export function projection<
+  From extends EventType,
+  Schema extends TSchema,
+  Index extends string = never,
+>(
   name: string,
-  spec: ProjectionSpec<From, Static<Schema>, Pattern<DataOf<From>>> & { readonly state: Schema },
-): Projection<From, Static<Schema>>;
-export function projection<From extends EventType>(
+  spec: ProjectionSpec<From, Static<Schema>, Pattern<DataOf<From>>> &
+    Indexed<Static<Schema>, Index> & { readonly state: Schema },
+): Projection<From, Static<Schema>, Index>;
+export function projection<From extends EventType, Index extends string = never>(
   name: string,
-  spec: ProjectionSpec<From, Merged<From>, Pattern<DataOf<From>>>,
-): Projection<From, Merged<From>>;
-export function projection<From extends EventType, State>(
+  spec: ProjectionSpec<From, Merged<From>, Pattern<DataOf<From>>> & Indexed<Merged<From>, Index>,
+): Projection<From, Merged<From>, Index>;
+export function projection<From extends EventType, State, Index extends string>(
   name: string,
-  spec: ProjectionSpec<From, State> & { readonly state?: TSchema },
-): Projection<From, State> {
+  spec: ProjectionSpec<From, State> & Indexed<State, Index> & { readonly state?: TSchema },
+): Projection<From, State, Index> {
   if (typeof name !== "string" || !/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
     throw nonsense(
       `projection(name, …): a name is 1 to 64 of A-Z a-z 0-9 _ -, got ${JSON.stringify(name)}`,
@@ -91,7 +110,7 @@ export function projection<From extends EventType, State>(
   const what = `projection("${name}")`;
   if (spec === null || typeof spec !== "object")
     throw nonsense(`${what}: the second argument must be an object`);
-  const { from, key, apply, state, local, ...options } = spec;
+  const { from, key, apply, state, local, indexes, ...options } = spec;
   if (!Array.isArray(from)) throw nonsense(`${what}: from must be a list of event types`);
   checkEventTypes(what, "from", from);
   if (typeof key !== "function") throw nonsense(`${what}: key must be a function of the event`);
@@ -106,10 +125,14 @@ export function projection<From extends EventType, State>(
     );
   }
   checkLocal(what, local);
-  const schema = {
+  checkIndexes(what, indexes);
+  return declared({
+    kind: "projection",
+    ...{ name, from, options, key, apply },
+    matches: matcherOf(options),
+    indexes: Object.keys(indexes ?? {}) as Index[],
+    valuesIn: (index: Index, given: State) => indexes?.[index](given),
     ...(state === undefined ? {} : { state }),
     ...(local === undefined ? {} : { local }),
-  };
-  const matches = matcherOf(options);
-  return declared({ kind: "projection", name, from, options, matches, key, apply, ...schema });
+  });
 }

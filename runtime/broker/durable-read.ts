@@ -28,7 +28,7 @@ const shakenMs = 250; // a leader that is gone, a server that shuts down
 
 /** Starts to read. What `onDelivery` throws ends it. While `hasRoom` says no, nothing is asked for. */
 export function readDurable(
-  broker: Broker,
+  broker: Pick<Broker, "nc" | "maxPayloadBytes">,
   stream: string,
   name: string,
   onDelivery: (delivery: Delivery) => void,
@@ -119,8 +119,12 @@ export function readDurable(
 }
 
 /** What is asked for: messages and bytes that neither came nor were given back. */
-function createAsks(broker: Broker, request: string, inbox: string, hasRoom: () => boolean) {
-  const { nc, maxPayloadBytes } = broker;
+function createAsks(
+  { nc, maxPayloadBytes }: Pick<Broker, "nc" | "maxPayloadBytes">,
+  request: string,
+  inbox: string,
+  hasRoom: () => boolean,
+) {
   let messages = 0;
   let bytes = 0;
   let idle = true; // nothing has come since the last request

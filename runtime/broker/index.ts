@@ -35,7 +35,7 @@ export { createLastOfEach, subjectCharsMax, subjectsMax } from "./last-of-each.t
 export type { Found } from "./object-read.ts";
 export type { ObjectLimits, StoredObject } from "./objects.ts";
 export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";
-export { type Range, readRange } from "./range.ts";
+export { type Range, type RangeReader, readRange } from "./range.ts";
 export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";
 export {
   bucketConfig,

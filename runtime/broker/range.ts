@@ -15,9 +15,14 @@ export interface Range {
   /** What is wanted. More may be read, where a filter would cost the server more than the messages that it leaves out. */
   readonly filter: string;
   readonly from: number;
-  /** The last sequence, inclusive. */
-  readonly to: number;
+  /** The last sequence, inclusive; without it all that stands there once it has been read so far. */
+  readonly to?: number;
+  /** Without what the messages carry; a header `Nats-Msg-Size` says how much that is. */
+  readonly headersOnly?: boolean;
 }
+
+/** What is needed of a broker to read. */
+export type RangeReader = Pick<Broker, "nc" | "jsm" | "maxPayloadBytes">;
 
 const queuedBytesMax = 4 * 2 ** 20;
 const chunkMax = 2_000; // messages
@@ -27,15 +32,15 @@ const triesMax = 5; // without anything read between
 const allFilter = ">";
 
 /** @throws EddyError `EDDY_READ_FAILED` where the stream cannot be read for several tries. */
-export async function* readRange(broker: Broker, range: Range): AsyncGenerator<Delivery[]> {
-  const { stream, to } = range;
+export async function* readRange(broker: RangeReader, range: Range): AsyncGenerator<Delivery[]> {
+  const { stream, to = Number.MAX_SAFE_INTEGER } = range;
   let from = Math.max(1, range.from);
   let why = "";
   for (let tries = 0; tries < triesMax; tries++) {
     if (from > to) return;
     if (tries > 0) await sleep(tries * 250);
     try {
-      const part = await openPart(broker, { ...range, from });
+      const part = await openPart(broker, { ...range, from, to });
       try {
         for (let chunk = await part.next(); chunk !== undefined; chunk = await part.next()) {
           tries = 0;
@@ -58,8 +63,9 @@ export async function* readRange(broker: Broker, range: Range): AsyncGenerator<D
 class Broken extends Error {}
 
 /** One consumer's part of the range: until its end, or until the consumer is gone. */
-async function openPart(broker: Broker, { stream, filter, from, to }: Range) {
-  const { name, pending } = await openConsumer(broker, stream, filter, from, to);
+async function openPart(broker: RangeReader, range: Range & { readonly to: number }) {
+  const { stream, from, to } = range;
+  const { name, pending } = await openConsumer(broker, range);
   let queue: Delivery[] = [];
   let bytes = 0;
   let due = 1;
@@ -94,7 +100,8 @@ async function openPart(broker: Broker, { stream, filter, from, to }: Range) {
   // What was to come may have been removed.
   async function look(): Promise<void> {
     const info = await consumerInfo(broker.jsm, stream, name).catch(() => null);
-    if (info === undefined) fail("its consumer is gone");
+    if (broker.nc.isClosed()) fail("the connection is closed");
+    else if (info === undefined) fail("its consumer is gone");
     else if (info?.num_pending === 0 && info.delivered.consumer_seq < due) over = true;
   }
 
@@ -132,11 +139,8 @@ async function openPart(broker: Broker, { stream, filter, from, to }: Range) {
 }
 
 async function openConsumer(
-  broker: Broker,
-  stream: string,
-  filter: string,
-  from: number,
-  to: number,
+  broker: RangeReader,
+  { stream, filter, from, to, headersOnly = false }: Range & { readonly to: number },
 ): Promise<{ readonly name: string; readonly pending: number }> {
   const config = {
     ack_policy: AckPolicy.None,
@@ -144,6 +148,7 @@ async function openConsumer(
     opt_start_seq: from,
     mem_storage: true,
     num_replicas: 1,
+    headers_only: headersOnly,
     inactive_threshold: nanos(30_000),
   };
   const { consumers } = broker.jsm;

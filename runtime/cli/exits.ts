@@ -9,6 +9,7 @@ const exitCodes: Readonly<Record<string, ExitCode>> = {
   EDDY_CONFIG: 2,
   EDDY_USAGE: 2,
   EDDY_REBUILD_FROM: 2,
+  EDDY_INDEX_UNKNOWN: 2,
   EDDY_NOT_FOUND: 3,
   EDDY_PROJECTION_UNKNOWN: 3,
   EDDY_REPLAY_RANGE: 2,

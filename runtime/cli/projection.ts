@@ -4,7 +4,7 @@ import { EddyError } from "../events/index.ts";
 import { printable } from "../observe/index.ts";
 import { openProjectionReader, type ProjectionReader } from "../projections/index.ts";
 import { withBroker } from "./connection.ts";
-import { notFound, usage } from "./exits.ts";
+import { notFound } from "./exits.ts";
 import {
   type JsonOption,
   type ServerOptions,
@@ -13,6 +13,7 @@ import {
   withServer,
 } from "./options.ts";
 import { brief, print, printJson, printJsonLine, table } from "./output.ts";
+import { type PageOptions, printPage, queryOf } from "./projection-page.ts";
 import { diffCommand, getPast, type PastOptions, withPast } from "./projection-past.ts";
 import { rebuildCommand } from "./rebuild.ts";
 import { untilStopped } from "./signals.ts";
@@ -63,23 +64,37 @@ function getCommand(): Command {
     .description("print an entry, or the keys of a projection")
     .argument("<name>", "the projection")
     .argument("[key]", "the entry")
+    .option(
+      "--where <index=value>",
+      "only entries with this value in an index; repeatable",
+      all,
+      [],
+    )
+    .option("--prefix <text>", "only keys that begin so")
     .option("--limit <n>", "most keys, or events of a history, to print", "100")
-    .option("--after <key>", "only keys behind this one");
+    .option("--after <key>", "only keys behind this one")
+    .option("--values", "print the entries' values as well");
   return withExamples(command, [
     ["eddy projection get customers", "its keys"],
     ["eddy projection get customers c-7", "one entry"],
+    ["eddy projection get customers --where city=Bern --values", "entries by an index"],
     ["eddy projection get customers c-7 --at 10m", "as it was ten minutes ago"],
     ["eddy projection get customers c-7 --history", "why it is what it is"],
   ]).action(get);
 }
 
-interface GetOptions extends PastOptions {
-  readonly after?: string;
-}
+const all = (text: string, before: readonly string[]) => [...before, text];
+
+type GetOptions = PastOptions & PageOptions;
 
 async function get(name: string, key: string | undefined, options: GetOptions): Promise<void> {
   if (options.at !== undefined || options.history) return getPast(name, key, options);
-  if (key === undefined) return getKeys(name, options);
+  if (key === undefined) {
+    const query = queryOf(options);
+    const known = await withReader(options, (reader) => printPage(reader, name, query, options));
+    if (!known) throw noProjection(name);
+    return;
+  }
   const entry = await withReader(options, async (reader) => {
     const found = await reader.get(name, key);
     if (found === undefined && !(await reader.keys(name, { limit: 1 }))) throw noProjection(name);
@@ -90,37 +105,29 @@ async function get(name: string, key: string | undefined, options: GetOptions): 
   printJson(options.json ? { key, value, revision, time } : value);
 }
 
-async function getKeys(name: string, { limit, after, ...options }: GetOptions): Promise<void> {
-  const most = Number(limit);
-  if (!Number.isInteger(most) || most < 1) {
-    throw usage(`--limit must be a whole number from 1 on, got ${JSON.stringify(limit)}`);
-  }
-  const page = await withReader(options, (reader) => {
-    return reader.keys(name, { limit: most, ...(after === undefined ? {} : { after }) });
-  });
-  if (page === undefined) throw noProjection(name);
-  if (options.json) return printJson({ keys: page.keys, next: page.next });
-  for (const key of page.keys) print(printable(key));
-  if (page.next !== undefined) print(`… more: --after ${printable(JSON.stringify(page.next))}`);
-}
-
 function watchCommand(): Command {
   const command = projectionSubcommand("watch")
     .description("print entries as they change, until Ctrl-C")
     .argument("<name>", "the projection")
-    .argument("[key]", "only this entry");
+    .argument("[key]", "only this entry")
+    .option("--prefix <text>", "only entries whose key begins so");
   return withExamples(command, [
     ["eddy projection watch customers", "every change"],
     ["eddy projection watch customers c-7 --json", "one entry, a JSON object a line"],
   ]).action(watch);
 }
 
-async function watch(name: string, key: string | undefined, options: Options): Promise<void> {
+async function watch(
+  name: string,
+  key: string | undefined,
+  { prefix, ...options }: Options & { readonly prefix?: string },
+): Promise<void> {
   await withReader(options, async (reader) => {
     const signal = untilStopped();
     for await (const change of await reader.watch(name, {
       signal,
       ...(key === undefined ? {} : { key }),
+      ...(prefix === undefined ? {} : { prefix }),
     })) {
       const { value, revision } = change;
       if (options.json) printJsonLine({ key: change.key, value, revision });

@@ -3,8 +3,15 @@ import { Command } from "commander";
 import type { Handler } from "../authoring/index.ts";
 import type { Broker } from "../broker/index.ts";
 import type { Config } from "../host/index.ts";
-import { type ReadEntry, type Rerun, replay, type Span, spanOf } from "../pipeline/index.ts";
-import { openEntries, openProjectionReader } from "../projections/index.ts";
+import {
+  type FindEntries,
+  type ReadEntry,
+  type Rerun,
+  replay,
+  type Span,
+  spanOf,
+} from "../pipeline/index.ts";
+import { findEntries, openEntries, openProjectionReader } from "../projections/index.ts";
 import { withBroker } from "./connection.ts";
 import { findHandler } from "./find-handler.ts";
 import {
@@ -75,7 +82,14 @@ async function partsOf(broker: Broker, config: Config, { key }: ReplayOptions) {
   const readEntry: ReadEntry = async ({ projection, key }) => ({
     value: (await reader.get(projection, key))?.value,
   });
-  return { broker, deadlineMs, readEntry, ...(key === undefined ? {} : { key }) };
+  const find: FindEntries = (projection, query) => findEntries(reader, projection, query);
+  return {
+    broker,
+    deadlineMs,
+    readEntry,
+    findEntries: find,
+    ...(key === undefined ? {} : { key }),
+  };
 }
 
 type Parts = Awaited<ReturnType<typeof partsOf>> & {

@@ -47,6 +47,29 @@ export interface Entry<State> {
   readonly stalenessMs: number | undefined;
 }
 
+export interface FindOptions {
+  /** Values of indexes, all of which have to fit: `{ city: "Bern" }`. Without it every entry. */
+  readonly where?: Readonly<Record<string, string | number | boolean>>;
+  /** Only entries whose key begins so. */
+  readonly prefix?: string;
+  /** Most entries of a page, up to 1,000. Default 100. */
+  readonly limit?: number;
+  /** Only entries whose key is behind this one: `next` of the page before. */
+  readonly after?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface Page<State> {
+  /** In the order of their keys. */
+  readonly entries: readonly {
+    readonly key: string;
+    readonly value: State;
+    readonly revision: number;
+  }[];
+  /** The `after` of the next page, where there is one. */
+  readonly next?: string;
+}
+
 export interface Change<State> {
   readonly key: string;
   /** null: deleted. */
@@ -56,6 +79,8 @@ export interface Change<State> {
 
 export interface WatchOptions {
   readonly key?: string;
+  /** Only entries whose key begins so. */
+  readonly prefix?: string;
   /** The last revision that is known. Without it the entries come first, as they are. */
   readonly since?: number;
   readonly signal?: AbortSignal;
@@ -78,6 +103,11 @@ export interface Client {
     key: string,
     options?: ReadOptions,
   ): Promise<Entry<State>>;
+  /**
+   * Entries of a projection by index and prefix. An entry that is there, and fits, while all pages are read comes once.
+   * @throws ClientError `EDDY_INDEX_UNKNOWN`, `EDDY_INDEX_INCOMPLETE` where not all entries have the index yet.
+   */
+  find<State = unknown>(projection: string, options?: FindOptions): Promise<Page<State>>;
   /** Changes, until the signal or a `break`. Connects again by itself; throws a ClientError for what stays refused. */
   watch<State = unknown>(
     projection: string,
@@ -137,9 +167,23 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
     throw error;
   }
 
+  async function find<State>(projection: string, options: FindOptions = {}) {
+    const { where = {}, prefix, limit, after, signal } = options;
+    const query = queryOf({ values: "true", prefix, limit: limit?.toString(), after });
+    const conditions = Object.entries(where).map(([index, value]) => `${index}=${value}`);
+    const asked = conditions.map((condition) => `&where=${encodeURIComponent(condition)}`).join("");
+    const path = `/projections/${encodeURIComponent(projection)}${query}${asked}`;
+    const response = await ask(path, {
+      headers: { ...headers, accept: "application/json" },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (!response.ok) throw await errorOf(response);
+    return (await response.json()) as Page<State>;
+  }
+
   async function* watch<State>(projection: string, options: WatchOptions = {}) {
-    const { key, signal } = options;
-    const path = `/projections/${encodeURIComponent(projection)}/watch${queryOf({ key })}`;
+    const { key, prefix, signal } = options;
+    const path = `/projections/${encodeURIComponent(projection)}/watch${queryOf({ key, prefix })}`;
     let last = options.since?.toString();
     const stopped = () => signal?.aborted === true;
     for (let waitMs = againMs.first; !stopped(); ) {
@@ -165,7 +209,7 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
     }
   }
 
-  return { publish, read, watch };
+  return { publish, read, find, watch };
 }
 
 function queryOf(fields: Readonly<Record<string, string | undefined>>): string {

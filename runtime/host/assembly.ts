@@ -18,6 +18,7 @@ import { type Pipeline, type Report, readHandlers, startPipeline } from "../pipe
 import {
   createEntryReads,
   type EntryReads,
+  findEntries,
   openEntries,
   openPast,
   openProjectionReader,
@@ -154,7 +155,7 @@ export async function makeCore(
 ): Promise<Core> {
   const projections = await openProjectionReader(broker.nc, broker);
   const reads = createEntryReads(broker, projections, report);
-  const parts = pipelineParts(config, broker, reads, report);
+  const parts = pipelineParts(config, broker, projections, reads, report);
   const pipeline = await startPipeline(parts);
   const store = createIngress(broker.nc, { stream: broker.home, objects: broker.objects });
   const runs = { deadlineMs: config.deadlineMs, readEntry: parts.readEntry };
@@ -203,7 +204,8 @@ async function serve(
     store: async (events) => await ready().store(events),
     projections: {
       list: async () => await ready().projections.list(),
-      keys: async (name, page) => await ready().projections.keys(name, page),
+      keys: async (name, query) => await ready().projections.keys(name, query),
+      entries: async (name, query) => await ready().projections.entries(name, query),
       get: async (name, key) => await ready().projections.get(name, key),
       reach: async (name, wait) => await ready().projections.reach(name, wait),
       watch: async (name, options) => await ready().projections.watch(name, options),
@@ -243,6 +245,7 @@ function brokerOptions({ app, nats }: Config): BrokerOptions {
 function pipelineParts(
   config: Config,
   broker: Broker,
+  projections: ProjectionReader,
   reads: EntryReads,
   report: Report,
 ): Parameters<typeof startPipeline>[0] {
@@ -261,6 +264,7 @@ function pipelineParts(
     openEntries: (projection) => openEntries(broker, projection, report),
     readEntry: reads.read,
     onStored: reads.stored,
+    findEntries: (projection, query) => findEntries(projections, projection, query),
     mapStack,
     report,
   };

@@ -2,8 +2,8 @@
 import type { Broker } from "../broker/index.ts";
 import { EddyError } from "../events/index.ts";
 import { createVerify } from "../modules/index.ts";
-import { compareLast, type ReadEntry } from "../pipeline/index.ts";
-import type { ProjectionReader } from "../projections/index.ts";
+import { compareLast, type FindEntries, type ReadEntry } from "../pipeline/index.ts";
+import { findEntries, type ProjectionReader } from "../projections/index.ts";
 
 interface Connected {
   readonly broker: Broker;
@@ -19,6 +19,7 @@ export function verifyWith(core: () => Connected | undefined, deadlineMs: number
     const readEntry: ReadEntry = async ({ projection, key }) => ({
       value: (await projections.get(projection, key))?.value,
     });
-    return await compareLast({ ...pair, broker, deadlineMs, readEntry });
+    const find: FindEntries = (name, query) => findEntries(projections, name, query);
+    return await compareLast({ ...pair, broker, deadlineMs, readEntry, findEntries: find });
   });
 }

@@ -6,6 +6,7 @@ import { createApp } from "./app.ts";
 import type { HttpPorts } from "./ports.ts";
 
 const legal = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t" };
+const entry = { key: "k", revision: 7, time: new Date(0) };
 const envelope = { specversion: "1.0", id: "1", source: "/s", type: "t" };
 
 /** An app over ports that remember what they were given. */
@@ -22,6 +23,8 @@ function appWith(ports: Partial<HttpPorts> = {}) {
     projections: {
       list: async () => [{ name: "p", entries: 2 }],
       keys: async (name, page) => (name === "p" ? { keys: [JSON.stringify(page)] } : undefined),
+      entries: async (name, page) =>
+        name === "p" ? { entries: [{ ...entry, value: page }], next: "k" } : undefined,
       get: async (name, key) =>
         name === "p" ? { key, value: { key }, revision: 7, time: new Date(0) } : undefined,
       reach: async () => ({ at: { stream: "EVENTS", seq: 5 }, staleMs: 1_500 }),
@@ -192,6 +195,24 @@ test("projections are listed, paged and read, with the revision as ETag", async 
     (await problemIn(await app.request("/projections/x/k"), 404)).code,
     "EDDY_ENTRY_UNKNOWN",
   );
+});
+
+test("entries are asked for by index and prefix; what is no question is refused, and says what would be one", async () => {
+  const { app } = appWith();
+  const read = async (query: string) => (await app.request(`/projections/p?${query}`)).json();
+  assert.deepEqual(await read("where=city=a%3Db%20%26&where=tag=&prefix=c-&after=c-1&limit=2"), {
+    keys: ['{"limit":2,"after":"c-1","prefix":"c-","where":[["city","a=b &"],["tag",""]]}'],
+  });
+  assert.deepEqual(await read("values=true&prefix="), {
+    entries: [{ ...entry, time: "1970-01-01T00:00:00.000Z", value: { limit: 100, prefix: "" } }],
+    next: "k",
+  });
+  const many = Array.from({ length: 9 }, () => "where=a=b").join("&");
+  for (const query of ["where=city", "where==x", "where=a.b=x", "values=1", "city=Bern", many]) {
+    const said = await problemIn(await app.request(`/projections/p?${query}`), 400);
+    assert.equal(said.code, "EDDY_HTTP_QUERY", query);
+    assert.match(said.detail, /where|values/, query);
+  }
 });
 
 test("any key can be asked for", async () => {

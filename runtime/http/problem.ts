@@ -43,6 +43,8 @@ const kinds = {
   EDDY_PAST_ORDER: { status: 400, title: "The first moment is behind the second" },
   EDDY_PAST_TIMEOUT: { status: 504, title: "The past was not read in time" },
   EDDY_PAST_TOO_LARGE: { status: 422, title: "Too much changed to be compared at once" },
+  EDDY_INDEX_UNKNOWN: { status: 400, title: "The projection has no such index" },
+  EDDY_INDEX_INCOMPLETE: { status: 409, title: "The index does not have all entries yet" },
   EDDY_ENTRY_UNREADABLE: { status: 500, title: "The entry cannot be read" },
   EDDY_NOT_CONNECTED: { status: 503, title: "NATS cannot be reached" },
   EDDY_NOT_READY: { status: 503, title: "The node is not ready" },

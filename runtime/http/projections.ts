@@ -4,14 +4,13 @@ import { parseDuration } from "../authoring/index.ts";
 import { EddyError, parsePosition, positionText } from "../events/index.ts";
 import type { ReadWait } from "../pipeline/index.ts";
 import type { Reach } from "../projections/index.ts";
+import { listRoute, shown } from "./listing.ts";
 import { pastRoutes } from "./past.ts";
 import type { HttpPorts } from "./ports.ts";
 import { problem } from "./problem.ts";
 import { type App, newApp, onlyAllows } from "./request.ts";
 import { watchRoute } from "./watch.ts";
 
-const limitDefault = 100;
-const limitMax = 1_000;
 const waitMsDefault = 2_000;
 const waitMsMax = 30_000;
 const readable = "GET, HEAD";
@@ -24,19 +23,7 @@ export function projectionRoutes(ports: HttpPorts): App {
 
   const past = pastRoutes(ports);
   app.get("/:name", past.between);
-  app.get("/:name", async (context) => {
-    const name = context.req.param("name");
-    const asked = context.req.query("limit");
-    const limit = asked === undefined ? limitDefault : limitOf(asked);
-    if (limit === undefined) {
-      const detail = `limit must be a whole number from 1 to ${limitMax}, got ${shown(asked ?? "")}`;
-      return problem(context, "EDDY_HTTP_QUERY", detail);
-    }
-    const after = context.req.query("after");
-    const page = await projections.keys(name, { limit, ...(after === undefined ? {} : { after }) });
-    if (page !== undefined) return context.json(page);
-    return problem(context, "EDDY_PROJECTION_UNKNOWN", `there is no projection ${shown(name)}`);
-  });
+  app.get("/:name", listRoute(projections));
   app.all("/:name", onlyAllows(readable));
 
   app.get("/:name/watch", watchRoute(ports));
@@ -118,11 +105,6 @@ function notReached(context: Context, { code, message, facts }: EddyError): Resp
   return problem(context, isReachCode(code) ? code : "EDDY_INTERNAL", message, { headers });
 }
 
-function limitOf(text: string): number | undefined {
-  const limit = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  return limit >= 1 && limit <= limitMax ? limit : undefined;
-}
-
 /** RFC 9110, section 13.1.2: a list of tags or `*`, compared weakly. */
 function matches(context: Context, etag: string): boolean {
   const given = context.req.header("if-none-match") ?? "";
@@ -130,8 +112,4 @@ function matches(context: Context, etag: string): boolean {
     const bare = tag.trim();
     return bare === "*" || bare.replace(/^W\//, "") === etag;
   });
-}
-
-function shown(text: string): string {
-  return JSON.stringify(text.length > 100 ? `${text.slice(0, 97)}...` : text);
 }

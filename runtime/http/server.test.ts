@@ -36,6 +36,7 @@ async function served({ held = false } = {}): Promise<Served> {
     projections: {
       list: async () => [],
       keys: async () => undefined,
+      entries: async () => undefined,
       get: async (_, key) => ({ key, value: { key }, revision: 7, time: new Date(0) }),
       reach: async () => undefined,
       watch: async () => (async function* () {})(),

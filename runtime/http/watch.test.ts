@@ -13,7 +13,7 @@ function appOf(change: (n: number) => Change) {
   const app = createApp({
     store: async () => [],
     projections: {
-      ...{ list: async () => [], keys: none, reach: none },
+      ...{ list: async () => [], keys: none, entries: none, reach: none },
       get: async (_, key) => ({ key, value: { key }, revision: 7, time: new Date(0) }),
       async watch(name, options) {
         if (name !== "p") throw new EddyError("EDDY_PROJECTION_UNKNOWN", "there is none");
@@ -45,7 +45,7 @@ const turns = async () => {
 
 test("a change is one event, whatever its value holds; where to go on is asked for as it was told", async () => {
   const { watch, asked } = appOf(small);
-  const response = await watch("?key=a%2Fb", { "last-event-id": "41" });
+  const response = await watch("?key=a%2Fb&prefix=a", { "last-event-id": "41" });
   assert.match(response.headers.get("content-type") ?? "", /^text\/event-stream/);
   const reader = response.body?.getReader();
   const text = new TextDecoder().decode((await reader?.read())?.value);
@@ -53,7 +53,7 @@ test("a change is one event, whatever its value holds; where to go on is asked f
     text,
     'id: 1\nevent: change\ndata: {"key":"k","value":{"text":"a\\nb\\r\\n"},"revision":1}\n\n',
   );
-  assert.deepEqual([asked[0]?.key, asked[0]?.since], ["a/b", 41]);
+  assert.deepEqual([asked[0]?.key, asked[0]?.prefix, asked[0]?.since], ["a/b", "a", 41]);
   await reader?.cancel();
   assert.equal(asked[0]?.signal.aborted, true);
 });

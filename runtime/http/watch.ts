@@ -28,10 +28,12 @@ export function watchRoute({ projections, closing }: HttpPorts): MiddlewareHandl
       return problem(context, "EDDY_HTTP_BUSY", detail);
     }
     const stop = new AbortController();
-    const [key, name] = [req.query("key"), req.param("name") ?? ""];
+    const [key, prefix] = [req.query("key"), req.query("prefix")];
+    const name = req.param("name") ?? "";
     const changes = await projections.watch(name, {
       signal: AbortSignal.any([closing, stop.signal]),
       ...(key === undefined ? {} : { key }),
+      ...(prefix === undefined ? {} : { prefix }),
       ...(since === undefined ? {} : { since }),
     });
     watches++;

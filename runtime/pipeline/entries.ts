@@ -9,9 +9,9 @@ export interface Entries {
   known(key: string): { readonly state: unknown } | undefined;
   /** The entry's state after all that was folded so far, stored or not; undefined where there is none. */
   read(key: string): Promise<unknown>;
-  /** Remembers the next state (null removes it) and gives the message that stores it. Throws Permanent for a state
-   * that cannot be stored. */
-  fold(key: string, next: unknown): BatchMessage;
+  /** Remembers the next state (null removes it) and gives the message that stores it, with what the entry is found by.
+   * Throws Permanent for a state that cannot be stored. */
+  fold(key: string, next: unknown, marks: string): BatchMessage;
   /** Forgets what was remembered and not stored, as after a lost ledger. */
   forget(): void;
   /** What was stored up to a sequence of the bucket's stream counts as not there from now on: it is folded anew. */

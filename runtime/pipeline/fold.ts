@@ -1,5 +1,5 @@
 // One attempt of a projection: the entry's next state from its last one and the event. Stores nothing.
-import { Permanent, type Projection } from "../authoring/index.ts";
+import { marksOf, Permanent, type Projection } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import { validatorOf } from "../contracts/index.ts";
 import { type CloudEvent, nameOf, token, untoken } from "../events/index.ts";
@@ -32,7 +32,8 @@ function fold(
   state: unknown,
 ): Folded {
   try {
-    return { kind: "folded", message: entries.fold(key, nextState(projection, event, state)) };
+    const next = nextState(projection, event, state);
+    return { kind: "folded", message: entries.fold(key, next, marksAfter(projection, next)) };
   } catch (error) {
     return { kind: "threw", error };
   }
@@ -44,6 +45,11 @@ export function nextState(projection: Projection, event: CloudEvent, state: unkn
   const next = projection.apply(state, event as never);
   checkState(projection, event, next);
   return next;
+}
+
+/** What the entry is found by from now on: the marks of its next state, none of one that is removed. */
+export function marksAfter(projection: Projection, next: unknown): string {
+  return next === null ? "" : marksOf(projection, next);
 }
 
 /** The entry that an event belongs to. Throws Permanent for what can be no key. */

@@ -7,6 +7,7 @@ import {
   type Context,
   type EmitOptions,
   type EventType,
+  type FindOptions,
   type GetOptions,
   type Handler,
   type Log,
@@ -17,6 +18,7 @@ import { validatorOf } from "../contracts/index.ts";
 import { type CloudEvent, EddyError, makeEvent, nameOf, type Position } from "../events/index.ts";
 import { emittedEvent } from "./emit.ts";
 import type { Report } from "./facts.ts";
+import { entryQuery, type FindEntries } from "./find.ts";
 import type { ReadEntry, ReadWait } from "./read-entry.ts";
 import type { Stopping } from "./stopping.ts";
 
@@ -40,6 +42,7 @@ export interface Terms {
 export interface Surroundings {
   readonly report: Report;
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
   /** Over when the runtime stops without waiting any longer. */
   readonly stopping: Stopping;
 }
@@ -97,8 +100,8 @@ function settleInTime(running: Promise<unknown>, context: ReactionContext): Prom
   });
 }
 
-// One object for each event, so what most handlers never look at is made when they do. `emit` and `get` are getters,
-// so that they also work taken apart: ({ emit }) => …
+// One object for each event, so what most handlers never look at is made when they do. `emit`, `get` and `find` are
+// getters, so that they also work taken apart: ({ emit }) => …
 class ReactionContext implements Context {
   open = true;
   readonly reaction: Reaction;
@@ -164,6 +167,15 @@ class ReactionContext implements Context {
     }) as Context["read"];
   }
 
+  get find(): Context["find"] {
+    return (async (projection: AnyProjection, where: unknown, options: FindOptions = noOptions) => {
+      const query = entryQuery(where, options);
+      if (query.ok) return await this.around.findEntries(projection.name, query.query);
+      const text = `${this.run.handler.name} asked for entries of ${projection.name}: ${query.why}`;
+      throw refused("EDDY_FIND_INVALID", text);
+    }) as Context["find"];
+  }
+
   #waitFor(after: CloudEvent): ReadWait {
     const { event, handler, position } = this.run;
     if (after === event) return { after: position, waitMs: this.terms.deadlineMs };
@@ -226,7 +238,7 @@ function checkAttributes(run: Run, made: CloudEvent, options: EmitOptions): void
   );
 }
 
-const noOptions: EmitOptions & GetOptions = {};
+const noOptions: EmitOptions & GetOptions & FindOptions = {};
 
 /** An error that no retry can mend: it names itself by its code, and is permanent. */
 function refused(code: string, message: string): Permanent {

@@ -2,10 +2,12 @@
 // Knows events, authoring, contracts and the broker; stores and readers are handed in.
 export type { Entries, OpenEntries } from "./entries.ts";
 export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
+export { conditionsOf, type EntryQuery, type FindEntries } from "./find.ts";
 export { type HeldRow, listHeldKeys } from "./held/list.ts";
 export { releaseKey } from "./held/release.ts";
 export { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
 export { readRepeats } from "./log/repeats.ts";
+export { marksIn, marksLines, marksName } from "./marks.ts";
 export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
 export { readAside } from "./past/aside.ts";
 export { checkUncut, type Extent, extentOf, seqAt } from "./past/extent.ts";
@@ -25,7 +27,7 @@ export type { RebuildProgress, Rebuilt } from "./rebuild/rebuild.ts";
 export { askForRebuild, rebuildFrom } from "./rebuild/service.ts";
 export type { Finding } from "./reconcile/findings.ts";
 export { type Reconciled, reconcile } from "./reconcile/reconcile.ts";
-export type { Remote, RemoteCall, RemoteHandler } from "./remote.ts";
+export type { NextEntry, Remote, RemoteCall, RemoteHandler } from "./remote.ts";
 export { compareLast, compareOver, type Rehearsal } from "./replay/compare.ts";
 export { type Replayed, type ReplayWay, replay } from "./replay/replay.ts";
 export type { Rerun } from "./replay/rerun.ts";

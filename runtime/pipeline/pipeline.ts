@@ -18,6 +18,7 @@ import { type Committer, createCommitter } from "./commit.ts";
 import { createGate } from "./crashes/gate.ts";
 import type { Entries, OpenEntries } from "./entries.ts";
 import type { HandlerState, Report } from "./facts.ts";
+import type { FindEntries } from "./find.ts";
 import { type Identities, type IdentityLimits, startIdentities } from "./identities/identities.ts";
 import { joined } from "./joined.ts";
 import type { ReadEntry } from "./read-entry.ts";
@@ -38,6 +39,7 @@ export interface PipelineParts {
   readonly identityLimits: IdentityLimits;
   readonly openEntries: OpenEntries;
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
   /** Learns at which sequence of a stream stored messages begin, before their events count as done. */
   readonly onStored?: OnStored;
   /** Positions in a stack in terms of the handler's source. */
@@ -99,7 +101,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       broker,
       instance,
       defaults,
-      around: { report, readEntry: parts.readEntry, stopping },
+      around: { report, readEntry: parts.readEntry, findEntries: parts.findEntries, stopping },
       identities,
       committerOf: committers.of,
       openEntries: (projection) => open(parts, projection),

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import type { Handler } from "../authoring/index.ts";
 import type { BatchMessage } from "../broker/index.ts";
 import { allFit, storeLarge } from "./away/store.ts";
+import type { FindEntries } from "./find.ts";
 import type { Terms } from "./handle.ts";
 import type { ReadEntry } from "./read-entry.ts";
 import type { EventJob, Scope } from "./scope.ts";
@@ -15,6 +16,13 @@ export interface RemoteCall {
   readonly job: Pick<EventJob, "original" | "event" | "position" | "attempt">;
   readonly terms: Terms;
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
+}
+
+/** The next state of an entry, and what it is found by from then on. */
+export interface NextEntry {
+  readonly state: unknown;
+  readonly marks: string;
 }
 
 /** The functions of one handler, elsewhere. Each call ends: where the thread does not answer, it rejects. */
@@ -24,7 +32,7 @@ export interface Remote {
   /** The entry that an event belongs to. Calls are answered in the order in which they were made. */
   key(call: RemoteCall): Promise<string>;
   /** The entry's next state, checked. */
-  apply(call: RemoteCall, state: unknown): Promise<unknown>;
+  apply(call: RemoteCall, state: unknown): Promise<NextEntry>;
 }
 
 export interface RemoteHandler extends Handler {
@@ -43,10 +51,12 @@ export async function attemptRemotely(
   terms: Terms,
 ): Promise<readonly BatchMessage[] | undefined> {
   const { entries } = scope;
-  const call = { job, terms, readEntry: scope.around.readEntry };
+  const { readEntry, findEntries } = scope.around;
+  const call = { job, terms, readEntry, findEntries };
   if (entries !== undefined) {
     const state = entries.known(job.key)?.state ?? (await entries.read(job.key));
-    return [entries.fold(job.key, await remote.apply(call, state))];
+    const next = await remote.apply(call, state);
+    return [entries.fold(job.key, next.state, next.marks)];
   }
   const effects = await remote.run(call);
   return allFit(scope, effects) ? effects : await storeLarge(scope, job.handler.name, effects);
@@ -57,6 +67,6 @@ export async function keyRemotely(scope: Scope, job: RemoteCall["job"]): Promise
   const handler = scope.handler();
   const remote = remoteOf(handler);
   assert(remote !== undefined);
-  const { readEntry } = scope.around;
-  return await remote.key({ job, terms: termsOf(scope, handler), readEntry });
+  const { readEntry, findEntries } = scope.around;
+  return await remote.key({ job, terms: termsOf(scope, handler), readEntry, findEntries });
 }

@@ -45,6 +45,7 @@ import { type Session, startSession } from "./session.ts";
 import { signal } from "./signal.ts";
 import { joinFromState } from "./state/join.ts";
 import { unlessCut } from "./stopping.ts";
+import { needsOwnSession } from "./swap.ts";
 import { takeInput } from "./take-input.ts";
 import { createTroubles } from "./troubles.ts";
 import { untilAnswered } from "./until-answered.ts";
@@ -307,9 +308,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   // Another filter changes what is delivered: the consumer is taken over anew, from the same position.
   async function follow(before: Handler): Promise<void> {
     if (life.state !== "running" || before === handler) return;
-    const orders = (of: Handler) => of.declaration.options.ordered === true;
-    if (filterOf(before) !== filterOf(handler) || orders(before) !== orders(handler))
-      life.end("swap");
+    if (needsOwnSession(before, handler)) life.end("swap");
     // Metadata only: the next start writes it again.
     else await ensureConsumer(broker.jsm, home, configOf(handler, parts)).catch(() => undefined);
   }

@@ -11,22 +11,28 @@ import { EddyError } from "../events/index.ts";
 import type { Report } from "../pipeline/index.ts";
 
 /**
+ * Gives its stream.
  * @throws EddyError `EDDY_BUCKET_FOREIGN` where it holds what is not the projection's, `EDDY_STREAM_UNFIT` where its
  * settings cannot be changed.
  */
-export async function ensureBucket(broker: Broker, name: string, report: Report): Promise<void> {
+export async function ensureBucket(
+  broker: Broker,
+  name: string,
+  report: Report,
+): Promise<StreamInfo> {
   const wanted = bucketConfig(name);
   const present = await streamInfo(broker.jsm, wanted.name);
   if (present !== undefined && isForeign(present, name) && present.state.messages > 0) {
     throw foreign(name, present.state.messages);
   }
-  await ensureStream(broker.jsm, wanted);
+  const bucket = await ensureStream(broker.jsm, wanted);
   const adopted = present === undefined ? [] : adoptions(present, name);
-  if (adopted.length === 0) return;
+  if (adopted.length === 0) return bucket;
   const about = { code: "EDDY_BUCKET_ADOPTED", about: `bucket ${name}` };
   const message = `bucket ${name} was made by somebody else and is the projection's now: ${adopted.join("; ")}`;
   report({ kind: "trouble", ...about, message });
   report({ kind: "mended", ...about, message: `bucket ${name} is as a projection needs it` });
+  return bucket;
 }
 
 function isForeign({ config }: StreamInfo, name: string): boolean {

@@ -1,6 +1,13 @@
 // What is stored of an entry, and what is said where it cannot be told.
 import { describeThrown, EddyError } from "../events/index.ts";
 
+export interface Entry {
+  readonly key: string;
+  readonly value: unknown;
+  readonly revision: number;
+  readonly time: Date;
+}
+
 /** @throws EddyError `EDDY_ENTRY_UNREADABLE` */
 export function parseEntry(name: string, key: string, data: Uint8Array | string): unknown {
   try {

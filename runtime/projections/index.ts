@@ -1,12 +1,13 @@
 // Projections: entries folded from events into KV buckets (written for the pipeline), and read by anybody.
 
+export type { Entry } from "./entry.ts";
 export { createEntryReads, type EntryReads } from "./local/reads.ts";
 export type { HistoryRow } from "./past/history.ts";
 export { openPast, type Past } from "./past/past.ts";
 export { parseWhen } from "./past/when.ts";
 export type { Reach } from "./reach.ts";
 export {
-  type Entry,
+  findEntries,
   openProjectionReader,
   type ProjectionReader,
   type VersionReader,

@@ -1,31 +1,29 @@
 // Reading projections: lists, keys, entries, changes. Needs no pipeline and no node: only the server.
 // R1 Only a bucket whose stream has the projection's cursor is a projection; what other name comes from outside
 //    never reaches a subject.   R2 A message without bytes is a deleted entry, whatever marked it: JSON has bytes.
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import type { Found } from "../authoring/index.ts";
 import {
-  DeliverPolicy,
-  type JetStreamClient,
-  type JetStreamManager,
-  jetstream,
-  jetstreamManager,
-} from "@nats-io/jetstream";
-import { type NatsConnection, type StreamInfo, streamInfo } from "../broker/index.ts";
-import { token, untoken } from "../events/index.ts";
-import { copyOf, type Reading, type ReadWait } from "../pipeline/index.ts";
+  type NatsConnection,
+  type RangeReader,
+  type StreamInfo,
+  streamInfo,
+} from "../broker/index.ts";
+import { token } from "../events/index.ts";
+import { copyOf, type EntryQuery, type Reading, type ReadWait } from "../pipeline/index.ts";
 import { answered } from "./answered.ts";
-import { parseEntry, unknownProjection } from "./entry.ts";
-import { discard } from "./follow.ts";
+import { declaredIndexes } from "./declared.ts";
+import { createDirectories } from "./directories.ts";
+import { createDirectory, type Listed, type Listing } from "./directory.ts";
+import { type Entry, parseEntry, unknownProjection } from "./entry.ts";
 import { createGathered, type Stored } from "./gathered.ts";
+import { countLive } from "./heads.ts";
 import { textOf, type Version } from "./local/copy.ts";
 import { type Reach, reachOf, untilReached } from "./reach.ts";
+import { checkComplete, checkDeclared, marksWanted, type Selected, select } from "./select.ts";
 import { createSwitches } from "./switched.ts";
+import { readValues } from "./values.ts";
 import { type Change, type WatchOptions, watchEntries } from "./watch.ts";
-
-export interface Entry {
-  readonly key: string;
-  readonly value: unknown;
-  readonly revision: number;
-  readonly time: Date;
-}
 
 /** Reads entries as they are stored. */
 export interface VersionReader {
@@ -35,11 +33,17 @@ export interface VersionReader {
 export interface ProjectionReader {
   /** All projections by name. Entries are exact up to `countedMax`; above, deleted ones count for a while. */
   list(): Promise<readonly { readonly name: string; readonly entries: number }[]>;
-  /** Sorted keys behind `after`; `next` is the `after` of the next page. Undefined: no such projection. */
+  /** The keys of the entries that fit, sorted; `next` is the `after` of the next page. Undefined: no such projection.
+   * @throws EddyError `EDDY_INDEX_UNKNOWN`, `EDDY_INDEX_INCOMPLETE` */
   keys(
     name: string,
-    page: { readonly limit: number; readonly after?: string },
+    query: EntryQuery,
   ): Promise<{ readonly keys: readonly string[]; readonly next?: string } | undefined>;
+  /** The same with values. A page may be shorter than its limit where the values are large. */
+  entries(
+    name: string,
+    query: EntryQuery,
+  ): Promise<{ readonly entries: readonly Entry[]; readonly next?: string } | undefined>;
   get(name: string, key: string): Promise<Entry | undefined>;
   /** How far it has come, once it has passed the position to wait for; undefined: no such projection, or nobody can
    * tell at the moment. Read before the entry, whose value then reflects at least that.
@@ -61,6 +65,8 @@ export async function openProjectionReader(
   const jsm = await answered(jetstreamManager(nc));
   const js = jetstream(nc);
   const reading: Reading = { nc, jsm, ...names };
+  const reader: RangeReader = { nc, jsm, maxPayloadBytes: nc.info?.max_payload ?? 1_048_576 };
+  const ask = createDirectories(reader);
   const known = new Map<string, StreamInfo>();
   const readLast = createGathered(nc);
   const switches = createSwitches(nc);
@@ -73,16 +79,6 @@ export async function openProjectionReader(
     return info;
   }
 
-  // Copies first: what is put into its place meanwhile is found there.
-  async function keysNow(name: string): Promise<string[]> {
-    const id = await switches.now(name);
-    if (id === undefined) return (await keysBelow(js, name, `$KV.${name}.`)).there;
-    const copies = await keysBelow(js, name, copyOf(name, id, ">").slice(0, -1));
-    const { there } = await keysBelow(js, name, `$KV.${name}.`);
-    const gone = new Set(copies.gone);
-    return [...new Set([...copies.there, ...there.filter((key) => !gone.has(key))])];
-  }
-
   async function storedOf(name: string, key: string): Promise<Stored | undefined> {
     const info = known.get(name) ?? (await bucketOf(name));
     if (info === undefined) return undefined;
@@ -92,24 +88,57 @@ export async function openProjectionReader(
     return await readLast(`KV_${name}`, `$KV.${name}.${token(key)}`, replicated);
   }
 
+  async function selected(
+    name: string,
+    query: EntryQuery,
+    bounded: boolean,
+  ): Promise<Selected | undefined> {
+    const bucket = await bucketOf(name);
+    if (bucket === undefined) return undefined;
+    checkDeclared(name, declaredIndexes(bucket), query);
+    const question = (listing: Listing) => {
+      checkComplete(name, listing, query);
+      return select(listing, query, bounded);
+    };
+    const id = await switches.now(name);
+    if (id === undefined) return await ask(name, bucket, question);
+    const copies = copyOf(name, id, ">").slice(0, -1);
+    return await createDirectory(reader, name, copies).ask(bucket, question);
+  }
+
+  async function valuesOf(
+    name: string,
+    listed: readonly Listed[],
+    wanted: readonly string[],
+  ): Promise<readonly Entry[]> {
+    if ((await switches.now(name)) === undefined)
+      return await readValues(reader, name, listed, wanted);
+    const entries = await Promise.all(listed.map(({ key }) => entryOf(name, key)));
+    return entries.filter((entry) => entry !== undefined);
+  }
+
+  async function entryOf(name: string, key: string): Promise<Entry | undefined> {
+    const stored = await storedOf(name, key);
+    if (stored === undefined || stored.data.byteLength === 0) return undefined;
+    const { seq, time, data } = stored;
+    return { key, value: parseEntry(name, key, data), revision: seq, time };
+  }
+
   return {
-    list: () => answered(listProjections(js, jsm)),
-    keys: (name, { limit, after }) =>
+    list: () => answered(listProjections(reader)),
+    keys: (name, query) =>
       answered(async () => {
-        if ((await bucketOf(name)) === undefined) return undefined;
-        const all = (await keysNow(name)).sort();
-        const from = after === undefined ? 0 : all.findIndex((key) => key > after);
-        const keys = from < 0 ? [] : all.slice(from, from + limit);
-        const more = from >= 0 && from + limit < all.length;
-        return { keys, ...(more ? { next: keys.at(-1) as string } : {}) };
+        const page = await selected(name, query, false);
+        return page && { keys: page.listed.map(({ key }) => key), ...nextOf(page) };
       }),
-    get: (name, key) =>
+    entries: (name, query) =>
       answered(async () => {
-        const stored = await storedOf(name, key);
-        if (stored === undefined || stored.data.byteLength === 0) return undefined;
-        const { seq, time, data } = stored;
-        return { key, value: parseEntry(name, key, data), revision: seq, time };
+        const page = await selected(name, query, true);
+        if (page === undefined) return undefined;
+        const entries = await valuesOf(name, page.listed, marksWanted(query));
+        return { entries, ...nextOf(page) };
       }),
+    get: (name, key) => answered(entryOf(name, key)),
     version: (name, key) =>
       answered(async () => {
         const stored = await storedOf(name, key);
@@ -129,68 +158,42 @@ export async function openProjectionReader(
   };
 }
 
+/** What `ctx.find` gives. @throws EddyError `EDDY_PROJECTION_UNKNOWN` and what `entries` throws. */
+export async function findEntries(
+  reader: ProjectionReader,
+  name: string,
+  query: EntryQuery,
+): Promise<Found<unknown>> {
+  const page = await reader.entries(name, query);
+  if (page === undefined) throw unknownProjection(name);
+  return { entries: page.entries.map(({ key, value }) => ({ key, value })), ...nextOf(page) };
+}
+
 function isProjection({ config }: StreamInfo, name: string): boolean {
   return config.name === `KV_${name}` && config.subjects.includes(`cursor.${name}`);
 }
 
-async function listProjections(js: JetStreamClient, jsm: JetStreamManager) {
+function nextOf({ next }: { readonly next?: string }): { readonly next?: string } {
+  return next === undefined ? {} : { next };
+}
+
+async function listProjections(reader: RangeReader) {
   const found: { name: string; entries: number }[] = [];
-  for await (const info of jsm.streams.list("cursor.*")) {
+  for await (const info of reader.jsm.streams.list("cursor.*")) {
     const name = info.config.name.slice("KV_".length);
     if (!isProjection(info, name)) continue;
-    found.push({ name, entries: await countEntries(js, jsm, name, info) });
+    found.push({ name, entries: await countEntries(reader, name, info) });
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 async function countEntries(
-  js: JetStreamClient,
-  jsm: JetStreamManager,
+  reader: RangeReader,
   name: string,
   { state, config }: StreamInfo,
 ): Promise<number> {
   const subjects = state.num_subjects ?? state.messages;
-  if (subjects <= countedMax) return (await keysBelow(js, name, `$KV.${name}.`)).there.length;
-  const ledger = await streamInfo(jsm, config.name, { subjects_filter: "cursor.>" });
+  if (subjects <= countedMax) return await countLive(reader, name);
+  const ledger = await streamInfo(reader.jsm, config.name, { subjects_filter: "cursor.>" });
   return subjects - Object.keys(ledger?.state.subjects ?? {}).length;
-}
-
-/** The keys of entries, and of deleted ones, in no order. */
-async function keysBelow(
-  js: JetStreamClient,
-  name: string,
-  prefix: string,
-): Promise<{ there: string[]; gone: string[] }> {
-  const isThere = new Map<string, boolean>(); // one that changes meanwhile comes twice: its last word counts
-  const consumer = await js.consumers.get(`KV_${name}`, {
-    filter_subjects: `${prefix}>`,
-    deliver_policy: DeliverPolicy.LastPerSubject,
-    headers_only: true,
-    inactive_threshold: 10_000,
-  });
-  try {
-    let left = (await consumer.info(true)).num_pending;
-    while (left > 0) {
-      const messages = await consumer.fetch({
-        max_messages: Math.min(left, 20_000),
-        expires: 2_000,
-      });
-      let received = 0;
-      for await (const message of messages) {
-        received++;
-        left = message.info.pending;
-        if (left === 0) messages.stop();
-        const key = untoken(message.subject.slice(prefix.length));
-        if (key !== undefined) isThere.set(key, message.headers?.get("Nats-Msg-Size") !== "0");
-      }
-      if (received === 0) break; // what was pending has been replaced or removed
-    }
-  } finally {
-    await discard(consumer);
-  }
-  const keys = [...isThere.keys()];
-  return {
-    there: keys.filter((key) => isThere.get(key)),
-    gone: keys.filter((key) => !isThere.get(key)),
-  };
 }

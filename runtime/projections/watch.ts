@@ -16,6 +16,8 @@ export interface Change {
 
 export interface WatchOptions {
   readonly key?: string;
+  /** Only entries whose key begins so. */
+  readonly prefix?: string;
   /** The last revision that is known: nothing at or below it is told again. A deletion from before it was known
    * is told for as long as its tombstone lasts, 24 h. */
   readonly since?: number;
@@ -28,24 +30,25 @@ export function watchEntries(
   js: JetStreamClient,
   name: string,
   lastSeq: number,
-  { key, since, signal }: WatchOptions,
+  { key, prefix = "", since, signal }: WatchOptions,
 ): AsyncGenerator<Change> {
   const known = since !== undefined && since <= lastSeq ? since : undefined; // else of a bucket that was made anew
   const filter = `$KV.${name}.${key === undefined ? ">" : token(key)}`;
   const messages = follow(nc, js, `KV_${name}`, filter, signal, known);
-  return changesIn(name, messages, known ?? lastSeq); // what was gone before the watch began is not told
+  return changesIn(name, messages, prefix, known ?? lastSeq); // what was gone before the watch began is not told
 }
 
 async function* changesIn(
   name: string,
   messages: AsyncIterable<JsMsg>,
+  prefix: string,
   goneUntil: number,
 ): AsyncGenerator<Change> {
   for await (const message of messages) {
     const deleted = message.data.byteLength === 0;
     if (deleted && message.seq <= goneUntil) continue;
     const key = untoken(message.subject.slice(`$KV.${name}.`.length));
-    if (key === undefined) continue;
+    if (key === undefined || !key.startsWith(prefix)) continue;
     const value = deleted ? null : parseEntry(name, key, message.data);
     yield { key, value, revision: message.seq };
   }

@@ -20,8 +20,8 @@ test("W1: a state that is not stored yet is not forgotten while as much as can b
     { app: "test", home: "EVENTS" },
   );
   const entries = await openEntries(broker, counts, () => {});
-  entries.fold("first", { n: 1 });
-  for (let n = 0; n < 16_384 + 1_000; n++) entries.fold(`key-${n}`, { n });
+  entries.fold("first", { n: 1 }, "");
+  for (let n = 0; n < 16_384 + 1_000; n++) entries.fold(`key-${n}`, { n }, "");
   assert.deepEqual(await entries.read("first"), { n: 1 });
   await broker.close();
 });

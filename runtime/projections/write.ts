@@ -10,8 +10,9 @@ import {
   readRange,
 } from "../broker/index.ts";
 import { token } from "../events/index.ts";
-import type { Entries, Report } from "../pipeline/index.ts";
+import { type Entries, marksLines, type Report } from "../pipeline/index.ts";
 import { ensureBucket } from "./bucket.ts";
+import { declareIndexes } from "./declared.ts";
 
 /** States kept in memory for each projection: more than may be in flight (8,192 deliveries and 1,000 retries), so
  * that no entry is forgotten before it is stored. */
@@ -28,7 +29,7 @@ export async function openEntries(
 ): Promise<Entries> {
   const { name } = projection;
   const config = bucketConfig(name);
-  await ensureBucket(broker, name, report);
+  await declareIndexes(broker.jsm, await ensureBucket(broker, name, report), projection.indexes);
   let sinceSeq = 0; // what was stored up to here counts as not there
   const remembered = new Map<string, { readonly state: unknown }>(); // in order of use: the first is the oldest
 
@@ -55,20 +56,21 @@ export async function openEntries(
       remember(key, state);
       return state;
     },
-    fold(key, next): BatchMessage {
+    fold(key, next, marks): BatchMessage {
       const natsSubject = entrySubject(name, key);
       if (next === null) {
         remember(key, undefined);
         return tombstone(natsSubject);
       }
       const data = serialize(name, key, next);
-      if (data.byteLength + headroomBytes > broker.maxPayloadBytes) {
+      const headerLines = marksLines(marks);
+      if (data.byteLength + headerLines.length + headroomBytes > broker.maxPayloadBytes) {
         throw new Permanent(
           `projection ${name}: the state of ${JSON.stringify(key.slice(0, 100))} has ${data.byteLength} bytes; the server takes ${broker.maxPayloadBytes}. The entry is unchanged`,
         );
       }
       remember(key, next);
-      return { natsSubject, headerLines: "", data, entry: true };
+      return { natsSubject, headerLines, data, entry: true };
     },
     forget: () => remembered.clear(),
     beginAnew(seq) {

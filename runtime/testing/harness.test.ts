@@ -320,3 +320,34 @@ test("onDead without ordered, and what is neither, cannot be declared", () => {
   const wrong = { ordered: true, onDead: "stop" } as never;
   assert.throws(() => on(Arrived, wrong, () => {}), /"continue" or "hold"/);
 });
+
+test("ctx.find gives entries by index, prefix and page; an index that is none is tried again, a value that is none is dead", async () => {
+  const homes = projection("homes", {
+    from: [Arrived],
+    key: (e) => e.data.name,
+    apply: (_, e) => e.data,
+    indexes: { initial: (state) => state.name?.[0], letters: (state) => [...(state.name ?? "")] },
+  });
+  const seen: unknown[] = [];
+  const look = on(Left, { retry: [] }, async (e, ctx) => {
+    const asked = e.data.name === "Zoe" ? { town: "x" } : { initial: e.data.name, letters: "b" };
+    const where = (e.data.name === "none" ? { initial: undefined } : asked) as { initial: string };
+    seen.push(await ctx.find(homes, where, { limit: 1 }));
+    seen.push((await ctx.find(homes, {}, { prefix: "A", after: "Abe" })).entries.length);
+  });
+  const t = harness({ homes, look });
+  for (const name of ["Bob", "Abby", "Ada", "Abe"]) await t.publish(Arrived, { name });
+  for (const name of ["A", "C", "Zoe", "none"]) await t.publish(Left, { name });
+  assert.deepEqual(seen, [
+    { entries: [{ key: "Abby", value: { name: "Abby" } }], next: "Abby" },
+    1,
+    { entries: [] },
+    1,
+  ]);
+  const dead = t.outcomes.flatMap((o) => (o.kind === "dead" ? [[o.reason, String(o.cause)]] : []));
+  assert.deepEqual(
+    dead.map(([reason]) => reason),
+    ["attempts", "permanent"],
+  );
+  assert.match(dead.join(), /no index "town".*the value of initial is of type undefined/);
+});

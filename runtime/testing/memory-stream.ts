@@ -6,13 +6,14 @@ import {
   type AnyProjection,
   type EventOf,
   type EventType,
+  type Found,
   type Handler,
   leavesOut,
   type StateOf,
 } from "../authoring/index.ts";
 import { type CloudEvent, EddyError } from "../events/index.ts";
 import type { Surroundings } from "../pipeline/handle.ts";
-import type { Entries } from "../pipeline/index.ts";
+import type { Entries, EntryQuery } from "../pipeline/index.ts";
 import {
   contractError,
   expiredVerdict,
@@ -22,7 +23,7 @@ import {
   type Verdict,
 } from "./attempt.ts";
 import type { Harness, LoggedLine, Observed, PublishOptions } from "./contract.ts";
-import { memoryEntries } from "./memory-entries.ts";
+import { findInMemory, memoryEntries } from "./memory-entries.ts";
 import { MemoryLanes } from "./memory-lanes.ts";
 import { type Message, toEvent, toMessage } from "./message.ts";
 
@@ -67,6 +68,7 @@ export class MemoryStream implements Harness {
       };
       return { value, position, ageMs: 0 };
     },
+    findEntries: async (projection, query) => this.#find(projection, query),
     stopping: { over: false, cuts: new Set() },
   };
   readonly #lanes = new MemoryLanes<Stored>();
@@ -202,6 +204,12 @@ export class MemoryStream implements Harness {
     const entries = this.#entries.get(projection) ?? new Map<string, string>();
     this.#entries.set(projection, entries);
     return entries;
+  }
+
+  #find(name: string, query: EntryQuery): Found<unknown> {
+    const declarations = this.#handlers.map(({ declaration }) => declaration);
+    const declaration = declarations.find((d) => d.kind === "projection" && d.name === name);
+    return findInMemory(declaration, this.#entriesOf(name), query);
   }
 
   #read(projection: string, key: string) {

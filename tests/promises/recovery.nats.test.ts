@@ -456,6 +456,7 @@ test("a start that fails again and again leaves nothing behind in the process", 
     identityLimits: { countMax: 1_000, ageMs: 1_000 },
     openEntries: () => Promise.reject(new Error("none")),
     readEntry: async () => ({ value: undefined }),
+    findEntries: async () => ({ entries: [] }),
     mapStack: (stack) => stack,
     report: (fact) => facts.push(fact),
   });

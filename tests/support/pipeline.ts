@@ -17,6 +17,7 @@ import {
 import {
   createEntryReads,
   type EntryReads,
+  findEntries,
   openEntries,
   openProjectionReader,
 } from "../../runtime/projections/index.ts";
@@ -74,6 +75,9 @@ export async function startTestPipeline(
     openEntries: (projection) => openEntries(broker, projection, (fact) => facts.push(fact)),
     readEntry: reads.read,
     onStored: reads.stored,
+    async findEntries(projection, query) {
+      return await findEntries(await openProjectionReader(broker.nc, broker), projection, query);
+    },
     mapStack: (stack) => stack,
     report: (fact) => facts.push(fact),
   });

@@ -12,7 +12,7 @@ import {
 import { validatorOf } from "../../contracts/index.ts";
 import { type CloudEvent, decodeStored, EddyError, nameOf } from "../../events/index.ts";
 import { effectOf } from "../../pipeline/effect.ts";
-import { entryKey, nextState } from "../../pipeline/fold.ts";
+import { entryKey, marksAfter, nextState } from "../../pipeline/fold.ts";
 import { type Result, runReaction } from "../../pipeline/handle.ts";
 import type { Fact } from "../../pipeline/index.ts";
 import { createEntryReader } from "./entry-reader.ts";
@@ -40,7 +40,7 @@ export function createCalls(
 ): Calls {
   const entries = createEntryReader(outbox);
   const stopping = { over: false, cuts: new Set<() => void>() };
-  const around = { report: (fact: Fact) => log(fact), readEntry: entries.read, stopping };
+  const around = { report: (fact: Fact) => log(fact), ...entries.reads, stopping };
   const refining = new Set(declarations.filter(refines));
   let queue: Waiting[] = [];
   let at = 0;
@@ -104,9 +104,9 @@ export function createCalls(
       return;
     }
     assert(declaration.kind === "projection");
-    const text =
-      operation === "key" ? entryKey(declaration, event) : apply(declaration, event, state);
-    outbox.say({ kind: "text", call: number, text });
+    const isKey = operation === "key";
+    const made = isKey ? keyText(declaration, event) : apply(declaration, event, state);
+    outbox.say({ kind: "text", call: number, ...made });
   }
 
   function sayResult(call: number, result: Result): void {
@@ -173,12 +173,17 @@ function checkData(declaration: Declaration, name: string, event: CloudEvent): v
   throw new Permanent(text, { cause: new EddyError("EDDY_DATA_INVALID", text) });
 }
 
-/** The next state as JSON. */
-function apply(projection: Projection, event: CloudEvent, state: string | undefined): string {
+function keyText(projection: Projection, event: CloudEvent) {
+  return { text: entryKey(projection, event), marks: "" };
+}
+
+/** The next state as JSON, and what it is found by. */
+function apply(projection: Projection, event: CloudEvent, state: string | undefined) {
   const next = nextState(projection, event, state === undefined ? undefined : JSON.parse(state));
+  const marks = marksAfter(projection, next);
   try {
     const text: string | undefined = JSON.stringify(next);
-    if (text !== undefined) return text;
+    if (text !== undefined) return { text, marks };
   } catch {
     // said below: a cycle or a BigInt
   }

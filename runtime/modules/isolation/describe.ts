@@ -44,12 +44,13 @@ function asData(declaration: Declaration): Described {
     const asked = enrichment === undefined ? {} : { enrichment };
     return { kind: "reaction", from, emits: declaration.emits.map(typeAsData), options, ...asked };
   }
-  const { name, state, local } = declaration;
+  const { name, state, local, indexes } = declaration;
   return {
     kind: "projection",
     name,
     from,
     options,
+    indexes,
     ...(state === undefined ? {} : { state }),
     ...(local === undefined ? {} : { local }),
   };
@@ -88,8 +89,9 @@ function asDeclared(described: Described): Declaration {
     );
   }
   const { name, options, state, local } = described;
+  const indexes = Object.fromEntries(described.indexes.map((index) => [index, elsewhere]));
   const kept = local === undefined ? {} : { local };
-  const spec = { ...options, ...kept, from, key: elsewhere, apply: elsewhere };
+  const spec = { ...options, ...kept, from, key: elsewhere, apply: elsewhere, indexes };
   return state === undefined ? projection(name, spec) : projection(name, { ...spec, state });
 }
 

@@ -1,7 +1,7 @@
 // The calls of a thread and their results, over whichever worker runs now. Owns who waits, and the watchdog.
 // E1 All calls of a turn travel together. E2 While a call is in the thread, it is watched.
 import { EddyError } from "../../events/index.ts";
-import type { ReadEntry, Report } from "../../pipeline/index.ts";
+import type { RemoteCall, Report } from "../../pipeline/index.ts";
 import { createFlight, type Flight } from "./flight.ts";
 import type { Running } from "./launch.ts";
 import { joined } from "./outbox.ts";
@@ -39,7 +39,7 @@ export function createExchange(
 ): Exchange {
   const flight = createFlight<Pending>();
   const watchdog = watch(flight, worker);
-  let readEntry: ReadEntry = async () => ({ value: undefined });
+  let reads: Reads | undefined;
   let pumping = false;
 
   function pumpSoon(): void {
@@ -61,7 +61,7 @@ export function createExchange(
 
   return {
     add(pending) {
-      readEntry = pending.call.readEntry;
+      reads = pending.call;
       flight.add(pending);
       pumpSoon();
     },
@@ -71,7 +71,7 @@ export function createExchange(
       for (const item of items) {
         if (item.kind === "effects" || item.kind === "text" || item.kind === "threw") {
           from = resolveWith(flight.settle(item.call), item, bytes, from);
-        } else if (item.kind === "get") void answer(by, item, readEntry);
+        } else if (item.kind === "get" || item.kind === "find") void answer(by, item, reads);
         else if (item.kind === "log") report(JSON.parse(item.fact));
         else if (item.kind === "stray") report(strayFact(module, fromWire(item.error)));
       }
@@ -119,15 +119,21 @@ function watch(flight: Flight<Pending>, worker: () => Worker): Watchdog {
   return watchdog;
 }
 
+type Reads = Pick<RemoteCall, "readEntry" | "findEntries">;
+
 async function answer(
   by: Running,
-  { asked, what }: Extract<FromThread, { kind: "get" }>,
-  readEntry: ReadEntry,
+  question: Extract<FromThread, { kind: "get" | "find" }>,
+  reads: Reads | undefined,
 ): Promise<void> {
   try {
-    by.post({ kind: "entry", asked, json: JSON.stringify(await readEntry(what)) });
+    const value =
+      question.kind === "get"
+        ? await reads?.readEntry(question.what)
+        : await reads?.findEntries(question.projection, question.query);
+    by.post({ kind: "entry", asked: question.asked, json: JSON.stringify(value ?? {}) });
   } catch (error) {
-    by.post({ kind: "noEntry", asked, error: toWire(error) });
+    by.post({ kind: "noEntry", asked: question.asked, error: toWire(error) });
   }
 }
 

@@ -1,7 +1,7 @@
 // One call of a handler's function that waits for its result from the thread: how it is packed, and what it is
 // resolved with. One of these is made for each event: no closures beyond the promise's own.
 import type { BatchMessage } from "../../broker/index.ts";
-import type { Remote, RemoteCall } from "../../pipeline/index.ts";
+import type { NextEntry, Remote, RemoteCall } from "../../pipeline/index.ts";
 import type { FromThread, WireCall, WireEffect } from "./protocol.ts";
 import { fromWire } from "./thrown.ts";
 
@@ -21,7 +21,7 @@ export type Pending = Common &
         readonly operation: "apply";
         /** JSON; undefined where there is no state. */
         readonly state: string | undefined;
-        readonly resolve: (next: unknown) => void;
+        readonly resolve: (next: NextEntry) => void;
       }
   );
 
@@ -66,7 +66,8 @@ export function resolveWith(
     }
     case "text":
       if (pending?.operation === "key") pending.resolve(result.text);
-      if (pending?.operation === "apply") pending.resolve(JSON.parse(result.text));
+      if (pending?.operation === "apply")
+        pending.resolve({ state: JSON.parse(result.text), marks: result.marks });
       return from;
     case "threw":
       pending?.reject(fromWire(result.error));

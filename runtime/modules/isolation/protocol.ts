@@ -3,7 +3,7 @@
 // all bytes of it in one piece that changes hands. P3 What a thread that stands still is busy with can be read.
 
 import type { Enrichment, EventOptions, Local } from "../../authoring/index.ts";
-import type { Asked } from "../../pipeline/index.ts";
+import type { Asked, EntryQuery } from "../../pipeline/index.ts";
 import type { Evaluable } from "../evaluate.ts";
 import type { WireError } from "./thrown.ts";
 
@@ -64,12 +64,24 @@ export type WireEffect = readonly [
 
 export type FromThread =
   | { readonly kind: "effects"; readonly call: number; readonly effects: readonly WireEffect[] }
-  | { readonly kind: "text"; readonly call: number; readonly text: string }
+  /** An entry's key, or its next state as JSON with what it is found by. */
+  | {
+      readonly kind: "text";
+      readonly call: number;
+      readonly text: string;
+      readonly marks: string;
+    }
   | { readonly kind: "threw"; readonly call: number; readonly error: WireError }
   | {
       readonly kind: "get";
       readonly asked: number;
       readonly what: Asked;
+    }
+  | {
+      readonly kind: "find";
+      readonly asked: number;
+      readonly projection: string;
+      readonly query: EntryQuery;
     }
   /** A fact of a handler's own log line, as JSON. */
   | { readonly kind: "log"; readonly fact: string }
@@ -107,6 +119,7 @@ export type Described =
       readonly name: string;
       readonly from: readonly DescribedType[];
       readonly options: object;
+      readonly indexes: readonly string[];
       readonly state?: object;
       readonly local?: Local;
     };

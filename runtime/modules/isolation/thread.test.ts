@@ -64,7 +64,7 @@ test("an isolated handler sees whether the past is run again", async () => {
 
 test("an isolated handler has its event, entries, log, signal and effects as any other", async () => {
   await using m = await isolatedModule(`
-export const view = projection("view", { from: [A], key: (e) => e.id, apply: () => ({}), local: "all" });
+export const view = projection("view", { from: [A], key: (e) => e.id, apply: () => ({}), local: "all", indexes: { at: () => 1 } });
 export const react = on(A, { emits: [B] }, async (event, ctx) => {
   ctx.log.info("seen", { frozen: Object.isFrozen(event), id: event.id, aborted: ctx.signal.aborted });
   const entry = await ctx.get(view, "k") as { n: number };
@@ -75,6 +75,8 @@ export const react = on(A, { emits: [B] }, async (event, ctx) => {
   await ctx.get(view, "broken").catch((error) => ctx.log.warn(error.message));
   ctx.log.info("wait", await ctx.get(view, "wait", { after: event }));
   ctx.log.info("read", { ...(await ctx.read(view, "k")) });
+  const { entries: [asked] } = await ctx.find(view, { at: "x" }, { limit: 3, prefix: "p" });
+  ctx.log.info("find", asked);
 });`);
   m.entries.set("k", { n: 40 });
   const react = await m.find("react");
@@ -99,6 +101,10 @@ export const react = on(A, { emits: [B] }, async (event, ctx) => {
         "read",
         { value: { n: 40 }, position: { stream: "EVENTS", seq: 7 }, ageMs: 3 },
       ],
+    ],
+    [
+      ...["m/a.react", "info", "find"],
+      { key: "asked", value: { where: [["at", "x"]], limit: 3, prefix: "p" } },
     ],
   ]);
 });
@@ -264,6 +270,7 @@ test("a projection's key and state are computed in the thread, keys in order", a
   await using m = await isolatedModule(`
 export const view = projection("view", {
   from: [A],
+  indexes: { sum: (s) => s.sum, odd: (s) => { if (s.sum === 13) throw new Error("unlucky"); return s.sum % 2 ? "yes" : []; } },
   state: Type.Object({ sum: Type.Number(), thread: Type.Boolean() }),
   key: (e) => { if (e.data.do === "badKey") return 7 as never; return "k" + e.data.n; },
   apply: (state, e) => {
@@ -274,7 +281,8 @@ export const view = projection("view", {
     return { sum: (state?.sum ?? 0) + (e.data.n ?? 0), thread: !require("node:worker_threads").isMainThread };
   },
 });`);
-  const { remote } = await m.find("view");
+  const { remote, declaration } = await m.find("view");
+  assert.deepEqual("indexes" in declaration && declaration.indexes, ["sum", "odd"]);
   const keys = await Promise.all(Array.from({ length: 50 }, (_, n) => remote.key(m.call({ n }))));
   assert.deepEqual(
     keys,
@@ -282,9 +290,17 @@ export const view = projection("view", {
   );
   await assert.rejects(remote.key(m.call({ do: "badKey" })), Permanent);
   const state = { sum: 1, thread: false };
-  assert.deepEqual(await remote.apply(m.call({ n: 2 }), state), { sum: 3, thread: true });
-  assert.deepEqual(await remote.apply(m.call({ n: 2 }), undefined), { sum: 2, thread: true });
-  assert.equal(await remote.apply(m.call({ do: "remove" }), state), null);
+  assert.deepEqual(await remote.apply(m.call({ n: 2 }), state), {
+    state: { sum: 3, thread: true },
+    marks: "sum:3 odd:yes",
+  });
+  assert.deepEqual(await remote.apply(m.call({ n: 2 }), undefined), {
+    state: { sum: 2, thread: true },
+    marks: "sum:2 odd:",
+  });
+  const removed = { state: null, marks: "" };
+  assert.deepEqual(await remote.apply(m.call({ do: "remove" }), state), removed);
+  await assert.rejects(remote.apply(m.call({ n: 12 }), state), /unlucky/);
   for (const what of ["nothing", "bigint", "broken"]) {
     await assert.rejects(remote.apply(m.call({ do: what }), state), Permanent);
   }

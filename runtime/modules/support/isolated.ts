@@ -1,7 +1,7 @@
 // A handlers folder whose module `m` runs in a thread, with what a test needs to call its handlers.
 import assert from "node:assert/strict";
 import { encodeMessage } from "../../events/index.ts";
-import type { Asked, Fact, RemoteCall, RemoteHandler } from "../../pipeline/index.ts";
+import type { Asked, EntryQuery, Fact, RemoteCall, RemoteHandler } from "../../pipeline/index.ts";
 import { blank, handlersIn, loadedIn, type Picture, rescan } from "../rescan.ts";
 import { createThreads } from "../threads.ts";
 import { testFolder } from "./folder.ts";
@@ -37,6 +37,9 @@ export async function isolatedModule(source: string, memoryMiB = 64): Promise<Is
     if (told !== true) return { value };
     return { value, position: { stream: "EVENTS", seq: 7 }, ageMs: local === "all" ? 3 : 0 };
   };
+  const findEntries = async (_: string, query: EntryQuery) => {
+    return { entries: [{ key: "asked", value: query }] };
+  };
   let picture: Picture = blank;
   let seq = 0;
 
@@ -70,7 +73,7 @@ export async function isolatedModule(source: string, memoryMiB = 64): Promise<Is
       data: message.data,
     };
     const job = { original, event, position: original.position, attempt: 1 };
-    return { job, terms: { deadlineMs, source: "/test/m" }, readEntry };
+    return { job, terms: { deadlineMs, source: "/test/m" }, readEntry, findEntries };
   }
 
   return {

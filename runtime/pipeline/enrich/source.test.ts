@@ -13,6 +13,7 @@ function setUp(bounds: Partial<Asking["bounds"]> = {}) {
   const around = {
     report: (fact: Fact) => facts.push(fact),
     readEntry: async () => ({ value: 0 }),
+    findEntries: async () => ({ entries: [] }),
     stopping,
   };
   const source = sourceOf(around);

@@ -66,6 +66,7 @@ async function startLedger() {
       around: {
         report() {},
         readEntry: async () => ({ value: undefined }),
+        findEntries: async () => ({ entries: [] }),
         stopping: createStopping(),
       },
       defaults: {

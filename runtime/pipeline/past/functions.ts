@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Handler, parseDuration } from "../../authoring/index.ts";
 import type { Broker } from "../../broker/index.ts";
+import { findNothing } from "../find.ts";
 import { entryKey, nextState } from "../fold.ts";
 import type { Terms } from "../handle.ts";
 import type { ReadEntry } from "../read-entry.ts";
@@ -38,9 +39,11 @@ export function functionsOf(broker: Broker, handler: Handler, runs: Runs): Funct
     deadlineMs: parseDuration(declaration.options.deadline) ?? runs.deadlineMs,
     source: sourceOf(broker.app, name),
   };
-  const call = (job: PastJob): RemoteCall => ({ job, terms, readEntry: runs.readEntry });
+  const call = (job: PastJob): RemoteCall => ({
+    ...{ job, terms, readEntry: runs.readEntry, findEntries: findNothing },
+  });
   return {
     key: (job) => remote.key(call(job)),
-    apply: (job, state) => remote.apply(call(job), state),
+    apply: async (job, state) => (await remote.apply(call(job), state)).state,
   };
 }

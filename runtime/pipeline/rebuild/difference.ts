@@ -1,8 +1,9 @@
 // Which entries of a bucket differ from their states as they were folded anew.
 import { isDeepStrictEqual } from "node:util";
 import { type Broker, type Delivery, readRange, streamInfo } from "../../broker/index.ts";
-import { EddyError, untoken } from "../../events/index.ts";
+import { EddyError, parseHeaderBlock, untoken } from "../../events/index.ts";
 import type { Place } from "../ledger/place.ts";
+import { marksIn } from "../marks.ts";
 import type { States } from "./states.ts";
 
 /** Keys to be written, or to be removed. `whole`: the states know all of the past, and what they lack is to go. */
@@ -23,7 +24,7 @@ export async function differingKeys(
       const key = keyIn(delivery, projection);
       if (key === undefined) continue;
       met.add(key);
-      if (isToBeWritten(delivery, states.text(key), whole)) differing.push(key);
+      if (isToBeWritten(delivery, states.text(key), states.marks(key), whole)) differing.push(key);
     }
   }
   for (const key of states.keys())
@@ -37,10 +38,16 @@ function keyIn({ natsSubject }: Delivery, projection: string): string | undefine
   return natsSubject.startsWith(prefix) ? untoken(natsSubject.slice(prefix.length)) : undefined;
 }
 
-function isToBeWritten({ raw, headerLength }: Delivery, text: string | undefined, whole: boolean) {
+function isToBeWritten(
+  { raw, headerLength }: Delivery,
+  text: string | undefined,
+  marks: string,
+  whole: boolean,
+) {
   const isThere = raw.byteLength > headerLength;
   if (text === undefined) return whole && isThere;
   if (text === "" || !isThere) return isThere !== (text !== "");
+  if (marksIn(parseHeaderBlock(raw.subarray(0, headerLength))) !== marks) return true;
   const now = Buffer.from(raw.buffer, raw.byteOffset + headerLength, raw.byteLength - headerLength);
   const stored = now.toString();
   return stored !== text && !isSameValue(stored, text);

@@ -3,6 +3,7 @@
 import type { Handler } from "../../authoring/index.ts";
 import type { Delivery } from "../../broker/index.ts";
 import type { CloudEvent, Position } from "../../events/index.ts";
+import { findNothing } from "../find.ts";
 import { FirstJob } from "../first-job.ts";
 import type { Terms } from "../handle.ts";
 import type { ReadEntry } from "../read-entry.ts";
@@ -31,7 +32,7 @@ export async function foldRemotely(fold: RemoteFold, all: readonly ToFold[]): Pr
   // All are asked for at once: the thread answers them in order.
   const asked = all.map(({ event, position, delivery }) => {
     const job = new FirstJob(handler, position.stream, delivery, 0, event, 0);
-    const call = { job, terms, readEntry };
+    const call = { job, terms, readEntry, findEntries: findNothing };
     const key = remote.key(call);
     key.catch(() => {}); // looked at below
     return { position, call, key };
@@ -41,7 +42,8 @@ export async function foldRemotely(fold: RemoteFold, all: readonly ToFold[]): Pr
     try {
       const key = await asking;
       const apply = async () => {
-        states.set(key, await remote.apply(call, states.get(key)));
+        const next = await remote.apply(call, states.get(key));
+        states.set(key, next.state, next.marks);
         fold.onFolded(position);
       };
       lanes.set(key, (lanes.get(key) ?? Promise.resolve()).then(apply).catch(failed));

@@ -13,7 +13,7 @@ import {
 } from "../../events/index.ts";
 import { filterOf } from "../consume.ts";
 import { expiryOf } from "../expiry.ts";
-import { entryKey, nextState } from "../fold.ts";
+import { entryKey, marksAfter, nextState } from "../fold.ts";
 import type { Place } from "../ledger/place.ts";
 import { withData } from "../log/read-log.ts";
 import { createSight, type Sighting } from "../log/sight.ts";
@@ -92,7 +92,8 @@ export function createPast(parts: PastParts): Past {
   function foldHere(projection: Projection, seen: Seen): void {
     try {
       const key = entryKey(projection, seen.event);
-      states.set(key, nextState(projection, seen.event, states.get(key)));
+      const next = nextState(projection, seen.event, states.get(key));
+      states.set(key, next, marksAfter(projection, next));
       folded(seen.position);
     } catch (cause) {
       doubt(seen.position, cause);

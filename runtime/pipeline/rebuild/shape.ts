@@ -1,5 +1,5 @@
 // What a projection's entries depend on, as a short digest: its functions as they are written, what it reads, what it
-// leaves out, the schema of its state. Pure. What `apply` calls outside of itself is not seen.
+// leaves out, the schema of its state, the names of its indexes. Pure. What `apply` calls outside of itself is not seen.
 import { createHash } from "node:crypto";
 import { type Handler, listOf } from "../../authoring/index.ts";
 import { remoteOf } from "../remote.ts";
@@ -8,10 +8,10 @@ import { remoteOf } from "../remote.ts";
 export function shapeOf(handler: Handler): string | undefined {
   const { declaration, version } = handler;
   if (declaration.kind !== "projection") return undefined;
-  const { from, options, state, key, apply } = declaration;
+  const { from, options, state, key, apply, indexes } = declaration;
   // Functions in another thread have no text here: any new version of their module counts.
   const functions = remoteOf(handler) === undefined ? [key, apply].map(textOf) : [version];
-  const parts = [functions, listOf(from).map(({ type }) => type), options.where, state];
+  const parts = [functions, listOf(from).map(({ type }) => type), options.where, state, indexes];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 8);
 }
 

@@ -5,8 +5,9 @@ import { EddyError } from "../../events/index.ts";
 export interface States {
   /** Undefined where there is none. */
   get(key: string): unknown;
-  /** null: the entry is removed. */
-  set(key: string, state: unknown): void;
+  /** null: the entry is removed. `marks` is what it is found by. */
+  set(key: string, state: unknown, marks: string): void;
+  marks(key: string): string;
   /** Its JSON; empty for one that was removed; undefined for one that no event has touched. */
   text(key: string): string | undefined;
   /** All that was touched, also what was removed. Nothing is in work any more after that. */
@@ -20,6 +21,7 @@ const charsMax = 256 * 2 ** 20;
 export function createStates(projection: string, limit = charsMax): States {
   const inWork = new Map<string, unknown>();
   const texts = new Map<string, string>();
+  const found = new Map<string, string>(); // marks, where there are any
   let chars = 0;
 
   function put(key: string, state: unknown): void {
@@ -42,10 +44,14 @@ export function createStates(projection: string, limit = charsMax): States {
       const text = texts.get(key);
       return text === undefined || text === "" ? undefined : JSON.parse(text);
     },
-    set(key, state) {
+    set(key, state, marks) {
       inWork.set(key, state ?? undefined);
+      chars += marks.length - (found.get(key)?.length ?? 0);
+      if (marks === "") found.delete(key);
+      else found.set(key, marks);
       if (inWork.size >= inWorkMax) putAll();
     },
+    marks: (key) => found.get(key) ?? "",
     text(key) {
       if (inWork.has(key)) putAll();
       return texts.get(key);

@@ -12,9 +12,10 @@ import {
   readRange,
   streamInfo,
 } from "../../broker/index.ts";
-import { type Position, type Token, token, untoken } from "../../events/index.ts";
+import { type Position, parseHeaderBlock, type Token, token, untoken } from "../../events/index.ts";
 import { count } from "../ledger/counts.ts";
 import type { LedgerRecord } from "../ledger/record.ts";
+import { marksIn, marksLines } from "../marks.ts";
 import { type Standing, standingMessage } from "../retry/standing.ts";
 import { type Fenced, storeBehind, storeWithRecord } from "./fenced.ts";
 import { copySubject, markerMessage, mendedSubject, readMarker } from "./marker.ts";
@@ -40,7 +41,7 @@ export async function makeSwitch(broker: Broker, fenced: Fenced, next: Switch): 
   const record = recordAfter(fenced.record, next);
   const done = [...next.mended.keys()].map((at) => standingMessage(place, at, { kind: "done" }));
   if (isOneStep(next)) {
-    const entries = next.differing.map((key) => entryMessage(fenced, key, next.states.text(key)));
+    const entries = next.differing.map((key) => entryOf(fenced, next.states, key));
     fenced.entries.forget();
     const over = markerMessage(place, { kind: "over" });
     return await storeWithRecord(broker, fenced, [...entries, ...done, over], record);
@@ -80,15 +81,20 @@ function recordAfter(before: LedgerRecord, { mended, shape }: Switch): LedgerRec
   return { ...lasting, counts, ...(shape === undefined ? {} : { shape }) };
 }
 
+function entryOf(fenced: Fenced, states: States, key: string): BatchMessage {
+  return entryMessage(fenced, key, states.text(key), states.marks(key));
+}
+
 /** No text: the entry is removed. */
-function entryMessage({ entries }: Fenced, key: string, text: string | undefined): BatchMessage {
-  return entries.fold(key, text ? JSON.parse(text) : null);
+function entryMessage({ entries }: Fenced, key: string, text: string | undefined, marks: string) {
+  return entries.fold(key, text ? JSON.parse(text) : null, marks);
 }
 
 function* copies(fenced: Fenced, id: string, { states, differing, mended }: Switch) {
   for (const key of differing) {
-    const { data } = entryMessage(fenced, key, states.text(key));
-    yield { natsSubject: copySubject(fenced.place, id, token(key)), headerLines: "", data };
+    const { data } = entryOf(fenced, states, key);
+    const headerLines = marksLines(data.byteLength === 0 ? "" : states.marks(key)); // no marker yet
+    yield { natsSubject: copySubject(fenced.place, id, token(key)), headerLines, data };
   }
   fenced.entries.forget();
   for (const at of mended.keys()) {
@@ -149,7 +155,8 @@ function placed(fenced: Fenced, copy: Delivery, prefix: string): BatchMessage | 
   const at = rest.indexOf(".");
   if (at < 0) {
     const text = new TextDecoder().decode(raw.subarray(headerLength));
-    return entryMessage(fenced, untoken(rest as Token) ?? rest, text);
+    const marks = marksIn(parseHeaderBlock(raw.subarray(0, headerLength)));
+    return entryMessage(fenced, untoken(rest as Token) ?? rest, text, marks);
   }
   const position = { stream: untoken(rest.slice(0, at)) ?? "", seq: Number(rest.slice(at + 1)) };
   return standingMessage(fenced.place, position, { kind: "done" });

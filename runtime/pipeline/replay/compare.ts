@@ -1,6 +1,7 @@
 // The comparison of two versions over a part of the log that somebody chose, or over the newest events of a handler.
 import { type Handler, parseDuration } from "../../authoring/index.ts";
 import { type Broker, readMessage, streamInfo } from "../../broker/index.ts";
+import type { FindEntries } from "../find.ts";
 import type { Terms } from "../handle.ts";
 import { readRepeats } from "../log/repeats.ts";
 import { createSight } from "../log/sight.ts";
@@ -19,6 +20,7 @@ export interface CompareParts {
   /** Of handlers that declare none. */
   readonly deadlineMs: number;
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
 }
 
 export interface SpanParts extends CompareParts {
@@ -88,13 +90,13 @@ export async function compareLast(parts: RehearsalParts): Promise<Rehearsal> {
 }
 
 function sidesOf(parts: CompareParts, attemptMs: number): VersusParts {
-  const { broker, live, next, readEntry } = parts;
+  const { broker, live, next, readEntry, findEntries } = parts;
   const termsOf = ({ name, declaration }: Handler): Terms => {
     const deadlineMs = parseDuration(declaration.options.deadline) ?? parts.deadlineMs;
     const source = sourceOf(broker.app, name);
     return { deadlineMs: Math.min(deadlineMs, attemptMs), source, replaying: true };
   };
-  return { live, next, termsOf, readEntry, maxPayloadBytes: broker.maxPayloadBytes };
+  return { live, next, termsOf, readEntry, findEntries, maxPayloadBytes: broker.maxPayloadBytes };
 }
 
 function entryBeforeOf({ live, readEntry }: CompareParts): (key: string) => Promise<unknown> {

@@ -6,6 +6,7 @@ import { type Handler, parseDuration } from "../../authoring/index.ts";
 import { type Broker, streamInfo } from "../../broker/index.ts";
 import { EddyError } from "../../events/index.ts";
 import type { OpenEntries } from "../entries.ts";
+import type { FindEntries } from "../find.ts";
 import { readRepeats } from "../log/repeats.ts";
 import type { ReadEntry } from "../read-entry.ts";
 import { sourceOf } from "../terms.ts";
@@ -33,6 +34,7 @@ export interface ReplayParts {
   /** Of handlers that declare none. */
   readonly deadlineMs: number;
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
   readonly openEntries: OpenEntries;
   /** What came of an event, in stream order. */
   readonly onRerun?: (rerun: Rerun) => void;
@@ -91,6 +93,7 @@ export async function replay(parts: ReplayParts): Promise<Replayed> {
       replaying: true,
     },
     readEntry: parts.readEntry,
+    findEntries: parts.findEntries,
     states: sink.states,
     maxPayloadBytes: broker.maxPayloadBytes,
     ...(parts.key === undefined ? {} : { key: parts.key }),

@@ -2,7 +2,7 @@
 // comparison of two versions, and for the check before a reload.
 // R1 Nothing is stored and nothing is emitted: effects are handed back. R2 Events of a key run one after the other, keys
 // side by side. R3 A failing event stops nothing. R4 Age counts for nothing: all of the past is old.
-import { type Handler, Permanent } from "../../authoring/index.ts";
+import { type Handler, Permanent, type Projection } from "../../authoring/index.ts";
 import type { BatchMessage } from "../../broker/index.ts";
 import {
   type CloudEvent,
@@ -14,13 +14,14 @@ import {
   type Position,
 } from "../../events/index.ts";
 import { effectBytes, effectOf } from "../effect.ts";
+import type { FindEntries } from "../find.ts";
 import { FirstJob } from "../first-job.ts";
-import { entryKey, nextState } from "../fold.ts";
+import { entryKey, marksAfter, nextState } from "../fold.ts";
 import { runReaction, type Terms } from "../handle.ts";
 import { createLanes } from "../lanes.ts";
 import type { Logged, Sighting } from "../log/sight.ts";
 import type { ReadEntry } from "../read-entry.ts";
-import { type RemoteCall, remoteOf } from "../remote.ts";
+import { type NextEntry, type RemoteCall, remoteOf } from "../remote.ts";
 import { createStopping } from "../stopping.ts";
 
 /** A message of the log, and what the handler makes of it. */
@@ -54,7 +55,7 @@ export interface States {
   known(key: string): { readonly state: unknown } | undefined;
   read(key: string): Promise<unknown>;
   /** null removes it; gives what stores it, if anything does. Throws for a state that cannot be stored. */
-  put(key: string, next: unknown): BatchMessage | undefined;
+  put(key: string, next: unknown, marks: string): BatchMessage | undefined;
 }
 
 export interface RerunParts {
@@ -62,6 +63,7 @@ export interface RerunParts {
   readonly terms: Terms;
   /** For `ctx.get`. */
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
   readonly states: States;
   readonly maxPayloadBytes: number;
   /** Only events of this ordering key, or of this entry. */
@@ -85,12 +87,14 @@ interface Turn {
 }
 
 export function createReruns(parts: RerunParts): Reruns {
-  const { handler, terms, readEntry, states } = parts;
+  const { handler, terms, readEntry, findEntries, states } = parts;
   const { declaration } = handler;
   const remote = remoteOf(handler);
   const stopping = createStopping();
-  const around = { report: () => {}, readEntry, stopping };
-  const callOf = (job: RemoteCall["job"]): RemoteCall => ({ job, terms, readEntry });
+  const around = { report: () => {}, readEntry, findEntries, stopping };
+  const callOf = (job: RemoteCall["job"]): RemoteCall => ({
+    ...{ job, terms, readEntry, findEntries },
+  });
 
   function laneOf(job: FirstJob<CloudEvent>): string | Promise<string> {
     if (declaration.kind === "reaction") return keyOf(job.event);
@@ -104,7 +108,7 @@ export function createReruns(parts: RerunParts): Reruns {
     if (declaration.kind === "projection") {
       const known = states.known(key);
       if (known === undefined || remote !== undefined) return foldLater(turn, known);
-      return folded(turn, nextState(declaration, job.event, known.state));
+      return folded(turn, next(declaration, job.event, known.state));
     }
     if (remote !== undefined)
       return remote.run(callOf(job)).then((emitted) => checked({ ...at, kind: "ran", emitted }));
@@ -117,11 +121,11 @@ export function createReruns(parts: RerunParts): Reruns {
     const state = known === undefined ? await states.read(turn.key) : known.state;
     if (remote !== undefined) return folded(turn, await remote.apply(callOf(turn.job), state));
     if (declaration.kind !== "projection") throw new RangeError("bug: only projections fold");
-    return folded(turn, nextState(declaration, turn.job.event, state));
+    return folded(turn, next(declaration, turn.job.event, state));
   }
 
-  function folded({ job, key }: Turn, state: unknown): Rerun {
-    const message = states.put(key, state);
+  function folded({ job, key }: Turn, { state, marks }: NextEntry): Rerun {
+    const message = states.put(key, state, marks);
     return { position: job.position, event: job.event, kind: "folded", key, state, message };
   }
 
@@ -254,4 +258,9 @@ function checkStorable(key: string, next: unknown): void {
   }
   const name = JSON.stringify(key.slice(0, 100));
   throw new Permanent(`the state of ${name} is no JSON value. The entry is unchanged`);
+}
+
+function next(projection: Projection, event: CloudEvent, before: unknown): NextEntry {
+  const state = nextState(projection, event, before);
+  return { state, marks: marksAfter(projection, state) };
 }

@@ -152,7 +152,7 @@ export function keepInShadow(
     states: {
       known: (key) => entries?.known(key),
       read: async (key) => await entries?.read(key),
-      put: (key, next) => entries?.fold(key, next),
+      put: (key, next, marks) => entries?.fold(key, next, marks),
     },
     floor: start.floor,
     leaves: () => undefined,

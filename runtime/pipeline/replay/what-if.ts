@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { DifferenceKind, Handler } from "../../authoring/index.ts";
 import type { BatchMessage } from "../../broker/index.ts";
 import { type CloudEvent, decodeStored, EddyError, keyOf } from "../../events/index.ts";
+import type { FindEntries } from "../find.ts";
 import type { Terms } from "../handle.ts";
 import type { ReadEntry } from "../read-entry.ts";
 import type { Part } from "./past.ts";
@@ -62,6 +63,7 @@ export interface VersusParts {
   readonly next: Handler;
   readonly termsOf: (version: Handler) => Terms;
   readonly readEntry: ReadEntry;
+  readonly findEntries: FindEntries;
   readonly maxPayloadBytes: number;
   readonly key?: string;
   /** The entry that a fold begins with. Default: none. */
@@ -82,9 +84,9 @@ const entriesMax = 500_000;
 export function createVersus(parts: VersusParts): Versus {
   const sides = [parts.live, parts.next].map((handler) => {
     const states = statesInMemory(parts.entryBefore);
-    const { readEntry, maxPayloadBytes, key } = parts;
+    const { readEntry, findEntries, maxPayloadBytes, key } = parts;
     const terms = parts.termsOf(handler);
-    const common = { handler, terms, readEntry, states, maxPayloadBytes };
+    const common = { handler, terms, readEntry, findEntries, states, maxPayloadBytes };
     return { states, reruns: createReruns({ ...common, ...(key === undefined ? {} : { key }) }) };
   });
   const told: Compared = {

@@ -43,6 +43,8 @@ function compactionOf(state: EventType): Projection {
     from,
     options: { start: "first" },
     matches: undefined,
+    indexes: [],
+    valuesIn: () => undefined,
     key: (event) => entityKeyOf(typeOf(event.type), event.data as never) ?? "",
     apply: (_, event) => event, // never asked: compact.ts stores the message itself
   };
