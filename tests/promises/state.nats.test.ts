@@ -4,7 +4,12 @@ import { Type } from "typebox";
 import { event, on, projection } from "../../runtime/authoring/index.ts";
 import { type Broker, storeBatch } from "../../runtime/broker/index.ts";
 import { type CloudEvent, encodeMessage, eventSubject, keyOf } from "../../runtime/events/index.ts";
-import { listLetters, reconcile, replayLetter } from "../../runtime/pipeline/index.ts";
+import {
+  listLetters,
+  readHandlers,
+  reconcile,
+  replayLetter,
+} from "../../runtime/pipeline/index.ts";
 import { openProjectionReader } from "../../runtime/projections/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { startNats } from "../support/nats.ts";
@@ -173,17 +178,40 @@ test("several types of one entity are folded in the order of the log, also where
   const later = Array.from({ length: 3_000 }, (_, n) => {
     return said(types[(n * 5) % 2]?.type ?? "", (n * 11) % 20, 1_000 + n);
   });
+  const all = parts("all", "first");
+  const level = async (name: string) =>
+    assert.deepEqual(await entriesOf(p, name), await entriesOf(p, "all"), name);
   await fill(p.broker, [...early, ...later]);
-  await p.run({ all: parts("all", "first") });
+  await p.run({ all });
   await p.settled();
+  const still = parts("still");
+  await p.run({ all, still });
+  await p.settled();
+  await level("still");
+
+  const [, b] = types;
+  const note = on(b as (typeof types)[number], () => {});
+  await p.run({ note }); // nobody keeps the others meanwhile
+  await fill(
+    p.broker,
+    later.slice(0, 300).map((e) => ({ ...e, id: `more-${e.id}` })),
+  );
+  await eventually(async () => {
+    const rows = await readHandlers(p.broker);
+    return rows.find(({ name }) => name === "state:com.acme.parts.b")?.lag === 0;
+  });
+  await p.run({ behind: parts("behind"), all, still, note });
+  await p.settled();
+  await level("behind");
+
   const producing = fill(
     p.broker,
     later.map((e) => ({ ...e, id: `again-${e.id}` })),
   );
-  await p.run({ all: parts("all", "first"), joined: parts("joined") });
+  await p.run({ all, still, note, behind: parts("behind"), joined: parts("joined") });
   await producing;
   const rows = await p.settled();
-  assert.deepEqual(await entriesOf(p, "joined"), await entriesOf(p, "all"));
+  await level("joined");
   assert.ok((rows.get("joined")?.delivered ?? 0) < 3_200, JSON.stringify(rows.get("joined")));
 });
 
