@@ -1,6 +1,6 @@
 // A node of Eddyline over HTTP: events in, projections read and watched, waits for what was written.
 // C1 Whoever reads with `after` sees what its own write did, or is told that it cannot yet. C2 A watch goes on where it
-// was, also over a restart of the node: no entry's last change is left out while tombstones last (24 h).
+// was, also over a restart of the node: no entry's last change is left out.
 import { ClientError, errorOf } from "./error.ts";
 import { eventsIn } from "./sse.ts";
 

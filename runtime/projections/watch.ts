@@ -18,8 +18,7 @@ export interface WatchOptions {
   readonly key?: string;
   /** Only entries whose key begins so. */
   readonly prefix?: string;
-  /** The last revision that is known: nothing at or below it is told again. A deletion from before it was known
-   * is told for as long as its tombstone lasts, 24 h. */
+  /** The last revision that is known: nothing at or below it is told again. A deletion since is told, too. */
   readonly since?: number;
   readonly signal: AbortSignal;
 }

@@ -18,8 +18,9 @@ import { declareIndexes } from "./declared.ts";
  * that no entry is forgotten before it is stored. */
 const rememberedMax = 20_000;
 const headroomBytes = 512;
-// A removed entry is a DEL marker that goes by itself; never a rollup purge, whose entries can come back after a crash.
-const tombstoneLines = "KV-Operation: DEL\r\nNats-TTL: 24h\r\n";
+// A removed entry is a DEL marker that stays. Whatever removes the last message of a subject (a TTL, a rollup, a purge), the
+// value before it comes back after a crash of the server: 2.15.1, tried in 18 ways.
+const tombstoneLines = "KV-Operation: DEL\r\n";
 
 /** Makes sure of the projection's bucket (bucket.ts) and opens its entries for folding. */
 export async function openEntries(

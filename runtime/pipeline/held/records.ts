@@ -25,21 +25,13 @@ const format = 1;
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false });
 
-// As with standings: nothing cuts the head of a bucket's stream.
-const freeTtlLines = "Nats-TTL: 168h\r\n";
-
 // Two tokens more than a standing has: the filters for those do not match.
 function heldSubject(place: Place, lane: Token | "*"): string {
   return `${place.ledger}.lanes.held.${lane}`;
 }
 
 export function heldMessage(place: Place, lane: Token, record: HeldRecord): BatchMessage {
-  const free = record.held.kind === "free" && place.stream.startsWith("KV_");
-  return {
-    natsSubject: heldSubject(place, lane),
-    headerLines: free ? freeTtlLines : "",
-    data: encodeHeld(record),
-  };
+  return { natsSubject: heldSubject(place, lane), headerLines: "", data: encodeHeld(record) };
 }
 
 export function encodeHeld({ key, held, sinceMs, fromSeq }: HeldRecord): Uint8Array {

@@ -27,18 +27,16 @@ export interface Started {
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false });
 
-// In a bucket's stream a finished standing would stay for ever: nothing cuts that stream's head.
-const doneTtlLines = "Nats-TTL: 168h\r\n";
-
+// In a bucket's stream a finished standing stays: with a TTL of the server's, the one before it would come back after a
+// crash of the server (see write.ts in projections).
 export function standingMessage(
   place: Place,
   position: Position,
   standing: Standing,
 ): BatchMessage {
-  const inBucket = place.stream.startsWith("KV_");
   return {
     natsSubject: standingSubject(place, position.stream, position.seq),
-    headerLines: standing.kind === "done" && inBucket ? doneTtlLines : "",
+    headerLines: "",
     data: packr.pack(wireOf(standing)),
   };
 }
