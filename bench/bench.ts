@@ -5,6 +5,7 @@ import { type Bench, type Contest, runContest } from "./measure.ts";
 import { installPeers } from "./peers.ts";
 import { profileContest } from "./profile.ts";
 import type { Row, RowSpec } from "./row.ts";
+import { costsContests } from "./rows/costs.ts";
 import { emitContests } from "./rows/emit.ts";
 import { handleContests } from "./rows/handle.ts";
 import { identitiesContests } from "./rows/identities.ts";
@@ -27,6 +28,7 @@ const families: readonly ((bench: Bench) => Contest[])[] = [
   projectionContests,
   rebuildContests,
   readsContests,
+  costsContests,
   latencyContests,
   moleculerContests,
   ingressContests,

@@ -5,13 +5,16 @@ import { type Broker, connectBroker } from "../../runtime/broker/index.ts";
 import { home } from "../backlog.ts";
 import { beginSpan, type Span, work } from "./task.ts";
 
+/** nothing: handle only; select: the same, with a `where` that all meet; trust: the same, with a schema that takes anything.
+ * emit: each event emits one. fold: each event goes into the entry of its key. */
+export type Does = "nothing" | "select" | "trust" | "emit" | "fold";
+
 export interface DrainTask {
   readonly warmUp?: Backlogged;
   readonly measured: Backlogged;
   /** Makes apps, ledgers and consumers of this run its own. */
   readonly run: string;
-  /** nothing: handle only. emit: each event emits one. fold: each event goes into the entry of its key. */
-  readonly does: "nothing" | "emit" | "fold";
+  readonly does: Does;
   readonly handlers: number;
   /** Types of the backlog. Handlers are of one each; where there is one type, all are of it. */
   readonly types: number;

@@ -1,7 +1,14 @@
 // The pipeline as a node runs it, with the node's metrics and log listening, and the defaults of the configuration.
 
 import { Type } from "typebox";
-import { type Declaration, event, on, projection } from "../../runtime/authoring/index.ts";
+import {
+  type Declaration,
+  type EventType,
+  event,
+  on,
+  projection,
+  type WhereOf,
+} from "../../runtime/authoring/index.ts";
 import type { Broker } from "../../runtime/broker/index.ts";
 import { keyOf } from "../../runtime/events/index.ts";
 import { loadConfig } from "../../runtime/host/index.ts";
@@ -9,6 +16,7 @@ import { createLogger, createMetrics, logFacts } from "../../runtime/observe/ind
 import { type Pipeline, type Report, startPipeline } from "../../runtime/pipeline/index.ts";
 import { openEntries } from "../../runtime/projections/index.ts";
 import { homeMaxBytes, typeOf } from "../backlog.ts";
+import type { Does } from "./drain-task.ts";
 
 export function startNodePipeline(broker: Broker, onFact: Report): Promise<Pipeline> {
   const metrics = createMetrics(() => ({ handlers: [], identities: 0, identitiesLeft: 0 }));
@@ -40,14 +48,21 @@ export function startNodePipeline(broker: Broker, onFact: Report): Promise<Pipel
 
 const data = Type.Object({ n: Type.Integer(), pad: Type.String() });
 const Noted = event("com.acme.noted", Type.Object({ n: Type.Integer() }));
+const all = {
+  source: ["/bench"],
+  data: { n: [{ numeric: [">=", 0] }], pad: [{ exists: true }] },
+} as const satisfies WhereOf<EventType<string, typeof data>>;
 const Folded = Type.Object({ count: Type.Integer(), sum: Type.Integer() });
 
-/** What is measured: nothing (handled, no effect), emit (one event each), fold (into the entry of its key). */
-export function declarationOf(does: "nothing" | "emit" | "fold", type: number): Declaration {
+export function declarationOf(does: Does, type: number): Declaration {
   const Measured = event(typeOf(type), data);
   switch (does) {
     case "nothing":
       return on(Measured, { start: "first" }, () => {});
+    case "select":
+      return on(Measured, { start: "first", where: all }, () => {});
+    case "trust":
+      return on(event(typeOf(type), Type.Unknown()), { start: "first" }, () => {});
     case "emit":
       return on(Measured, { start: "first", emits: [Noted] }, (e, ctx) =>
         ctx.emit(Noted, { n: e.data.n }),
