@@ -67,9 +67,11 @@ async function cliAll(lines: readonly string[]): Promise<Ended[]> {
 
 test("--help lists the commands, and each command has examples", async () => {
   const names =
-    "init dev start emit tail handlers reconcile projection dead lanes check test".split(" ");
+    "init dev start emit tail handlers reconcile projection dead lanes replay check test".split(
+      " ",
+    );
   const groups =
-    "projection list,projection get,projection watch,dead list,dead show,dead replay,dead discard";
+    "projection list,projection get,projection watch,projection diff,projection rebuild,dead list,dead show,dead replay,dead discard";
   const leaves = names.filter((name) => name !== "projection" && name !== "dead");
   const lines = [...leaves, ...groups.split(",")];
   const [root, ...helps] = await cliAll(["--help", ...lines.map((line) => `${line} --help`)]);
