@@ -19,7 +19,7 @@ import { declareIndexes } from "./declared.ts";
 const rememberedMax = 20_000;
 const headroomBytes = 512;
 // A removed entry is a DEL marker that stays. Whatever removes the last message of a subject (a TTL, a rollup, a purge), the
-// value before it comes back after a crash of the server: 2.15.1, tried in 18 ways.
+// value before it comes back after a crash of the server: 2.15.1, in each of 18 tries.
 const tombstoneLines = "KV-Operation: DEL\r\n";
 
 /** Makes sure of the projection's bucket (bucket.ts) and opens its entries for folding. */

@@ -1,7 +1,7 @@
 // An event in the compacted home: its message as it stands in the log, and where that is. Pure.
 // M1 Headers and data are the event's, byte for byte; only headers of the server and the runtime differ.
 // M2 What is deleted is a tombstone that says until when it is shown. It stays where it is: with a TTL of the server's, a
-// rollup or a removal by hand, the state before it came back after a crash of the server (2.15.1: tried in 18 ways).
+// rollup or a removal by hand, the state before it came back after a crash of the server (2.15.1: in each of 18 tries).
 import type { BatchMessage } from "../../broker/index.ts";
 import { type Position, parsePosition, positionText } from "../../events/index.ts";
 import type { Original } from "../retry/parcel.ts";
