@@ -107,8 +107,14 @@ async function untilReady({ said }: Served): Promise<void> {
 async function memoryOf(pid: number): Promise<number> {
   const children = await childrenOf(pid);
   const own = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, "utf8"));
-  const below = await Promise.all(children.map(memoryOf));
+  const below = await Promise.all(children.map((child) => memoryOf(child).catch(noneOfAGoneOne)));
   return below.reduce((sum, bytes) => sum + bytes, Number(own?.[1] ?? 0) * 1_024);
+}
+
+/** A compiler may end between the look at /proc and this. */
+function noneOfAGoneOne(error: NodeJS.ErrnoException): number {
+  if (error.code !== "ENOENT" && error.code !== "ESRCH") throw error;
+  return 0;
 }
 
 async function childrenOf(pid: number): Promise<number[]> {
