@@ -25,6 +25,12 @@ export interface ProjectionOptions<Data = Pattern> extends HandlerOptions<Data> 
    * says so.
    */
   readonly rebuild?: "auto";
+  /**
+   * Further streams that hold its events, beside the home stream: a mirror of a hub's, or somebody else's. They are read and
+   * never written, and have the home stream's subjects. It keeps its position in each. The order of a key holds within a stream,
+   * and an event's identity is known per stream: one that stands in two is folded twice.
+   */
+  readonly streams?: readonly string[];
 }
 
 export interface ProjectionSpec<From extends EventType, State, Data = Pattern>
@@ -119,6 +125,7 @@ export function projection<From extends EventType, State, Index extends string>(
   checkOptions(what, options);
   if (options.rebuild !== undefined && options.rebuild !== "auto")
     throw nonsense(`${what}: rebuild must be "auto", or left out, got ${String(options.rebuild)}`);
+  checkStreams(what, options.streams);
   if (options.start === "state" && !areCompacted(from)) {
     throw nonsense(
       `${what}: start: "state" begins with the compacted home, which not all types in from have; add stream: "STATE" to them`,
@@ -135,4 +142,20 @@ export function projection<From extends EventType, State, Index extends string>(
     ...(state === undefined ? {} : { state }),
     ...(local === undefined ? {} : { local }),
   });
+}
+
+const streamsMax = 8;
+
+function checkStreams(what: string, streams: unknown): void {
+  if (streams === undefined) return;
+  const names: readonly unknown[] = Array.isArray(streams) ? streams : [];
+  const legal = names.every(
+    (name) => typeof name === "string" && /^[^\s.*>/\\]{1,255}$/.test(name),
+  );
+  if (names.length === 0 || names.length > streamsMax || !legal) {
+    throw nonsense(
+      `${what}: streams must be 1 to ${streamsMax} names of streams such as ["HUB"], got ${JSON.stringify(streams)}`,
+    );
+  }
+  if (new Set(names).size < names.length) throw nonsense(`${what}: streams names a stream twice`);
 }

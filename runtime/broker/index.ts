@@ -32,6 +32,7 @@ export { Delivery, readDelivery } from "./delivery.ts";
 export { type DurableRead, readDurable } from "./durable-read.ts";
 export { createIngress } from "./ingress.ts";
 export { createLastOfEach, subjectCharsMax, subjectsMax } from "./last-of-each.ts";
+export { readMerged, type Stretch } from "./merged.ts";
 export type { Found } from "./object-read.ts";
 export type { ObjectLimits, StoredObject } from "./objects.ts";
 export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";

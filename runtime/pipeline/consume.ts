@@ -32,6 +32,12 @@ export function filterOf({ declaration }: Handler): string {
   return narrowestFilter(listOf(declaration.from).map((type) => type.type));
 }
 
+/** The streams that a handler reads, the home stream first. */
+export function inputsOf({ declaration }: Handler, home: string): readonly string[] {
+  const further = declaration.kind === "projection" ? (declaration.options.streams ?? []) : [];
+  return [home, ...further.filter((stream) => stream !== home)];
+}
+
 export function consumerConfig(
   app: string,
   handler: Handler,
