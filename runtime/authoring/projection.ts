@@ -131,6 +131,11 @@ export function projection<From extends EventType, State, Index extends string>(
       `${what}: start: "state" begins with the compacted home, which not all types in from have; add stream: "STATE" to them`,
     );
   }
+  if (options.start === "state" && options.streams !== undefined) {
+    throw nonsense(
+      `${what}: start: "state" begins with the compacted home, which has the home stream's events and not those of other streams; leave it out`,
+    );
+  }
   checkLocal(what, local);
   checkIndexes(what, indexes);
   return declared({

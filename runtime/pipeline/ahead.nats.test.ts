@@ -30,12 +30,16 @@ async function start(url: string) {
     const earlier = async () => undefined;
     const delivered = async () => undefined;
     const start = "first" as const;
-    const taking = { place, input: "EVENTS", instance, start, earlier, delivered };
+    const taking = { place, streams: ["EVENTS"], instance, start, earlier, delivered };
     const { record, seq } = await takeOver(broker, taking);
     const lost = { yes: false };
     const onLost = () => Object.assign(lost, { yes: true });
     const floor = createFloor({ floor: 0, above: [] });
-    return { seq, lost, ledger: holdLedger({ place, record, seq, onLost, onStored() {} }, floor) };
+    return {
+      seq,
+      lost,
+      ledger: holdLedger({ place, record, seq, onLost, onStored() {} }, [floor]),
+    };
   };
   return { broker, take, [Symbol.asyncDispose]: () => broker.close() };
 }

@@ -13,6 +13,7 @@ export interface CatchUp {
 
 export interface CatchUpParts {
   readonly broker: Broker;
+  readonly stream: string;
   /** The durable consumer, and its filter at the tail. */
   readonly name: string;
   readonly filter: () => string;
@@ -24,12 +25,12 @@ const backlogMin = 2_000; // below it is over before the server has changed the 
 const tail = 500;
 const everything = ">";
 
-export function createCatchUp({ broker, name, filter, came }: CatchUpParts): CatchUp {
-  const { jsm, home } = broker;
+export function createCatchUp({ broker, stream, name, filter, came }: CatchUpParts): CatchUp {
+  const { jsm } = broker;
   let before = came();
 
   async function change(filter_subject: string): Promise<void> {
-    await jsm.consumers.update(home, name, { filter_subject });
+    await jsm.consumers.update(stream, name, { filter_subject });
   }
 
   return {
@@ -43,7 +44,7 @@ export function createCatchUp({ broker, name, filter, came }: CatchUpParts): Cat
         return;
       }
       if (info.num_pending < backlogMin) return;
-      const last = (await streamInfo(jsm, home))?.state.last_seq ?? 0;
+      const last = (await streamInfo(jsm, stream))?.state.last_seq ?? 0;
       if (2 * info.num_pending < last - info.delivered.stream_seq) return;
       await change(everything);
     },

@@ -31,7 +31,7 @@ async function startCommitter(url: string) {
     const place = { stream: "EVENTS", ledger: `ledger.test.${name}` };
     const { record, seq } = await takeOver(broker, {
       place,
-      input: "EVENTS",
+      streams: ["EVENTS"],
       instance,
       start: "first",
       earlier: async () => undefined,
@@ -40,7 +40,7 @@ async function startCommitter(url: string) {
     const lost = { yes: false };
     const ledger = holdLedger(
       { place, record, seq, onStored: () => {}, onLost: () => Object.assign(lost, { yes: true }) },
-      createFloor({ floor: 0, above: [] }),
+      [createFloor({ floor: 0, above: [] })],
     );
     const effect = { natsSubject: `events.t.${name}`, headerLines: "", data: new Uint8Array(1) };
     const submit = (stored: () => void = () => {}, messages: readonly BatchMessage[] = [effect]) =>

@@ -194,6 +194,10 @@ class Conclusion implements Unit {
     return this.#job.slot;
   }
 
+  get stream(): string {
+    return this.#job.position.stream;
+  }
+
   onStored(nowMs: number): void {
     this.#job.onStored?.();
     this.#key?.onStored();

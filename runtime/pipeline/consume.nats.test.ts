@@ -75,6 +75,7 @@ test("C1: looks that fall between two pulls are no silence, and the end of the p
   let silent = false;
   const silence = untilNobodyPulls(
     broker,
+    "EVENTS",
     name,
     () => sleep(150),
     () => false,

@@ -1,4 +1,4 @@
-// A handler's durable consumer on the home stream: what it is to be, and whether this instance is its only puller.
+// A handler's durable consumer on each stream that it reads: what it is to be, and whether this instance is its only puller.
 // C1 The consumer says which instance pulls it; the ledger says who may. Who does not pull at the moment, because it holds
 // so much, says that it is there. C2 What the server counts as delivered has arrived here: else somebody else has it, and
 // nobody would get it before the ack wait is over.
@@ -33,13 +33,16 @@ export function filterOf({ declaration }: Handler): string {
 }
 
 /** The streams that a handler reads, the home stream first. */
-export function inputsOf({ declaration }: Handler, home: string): readonly string[] {
+export function inputsOf(
+  { declaration }: Pick<Handler, "declaration">,
+  home: string,
+): readonly string[] {
   const further = declaration.kind === "projection" ? (declaration.options.streams ?? []) : [];
   return [home, ...further.filter((stream) => stream !== home)];
 }
 
 export function consumerConfig(
-  app: string,
+  { app, home }: Pick<Broker, "app" | "home">,
   handler: Handler,
   instance: string,
   defaultDeadlineMs: number,
@@ -62,6 +65,7 @@ export function consumerConfig(
       "eddy.instance": instance,
       // What `eddy reconcile` has to count, when no runtime runs that could tell.
       "eddy.types": JSON.stringify(listOf(declaration.from).map((type) => type.type)),
+      "eddy.streams": JSON.stringify(inputsOf(handler, home).slice(1)),
       "eddy.start": String(startOf(handler)),
       ...(shape === undefined ? {} : { "eddy.shape": shape }),
     },
@@ -73,7 +77,7 @@ export function startOf({ declaration }: Handler): Start {
   const { kind, from, options } = declaration;
   if (options.start !== undefined) return options.start;
   if (kind === "reaction") return "now";
-  return areCompacted(from) ? "state" : "first";
+  return areCompacted(from) && inputsOf({ declaration }, "").length === 1 ? "state" : "first";
 }
 
 /** How long the server waits for an ack: longer than any attempt may take. */
@@ -81,9 +85,13 @@ export function ackWaitMs(deadlineMs: number): number {
   return Math.max(60_000, 2 * deadlineMs + 30_000);
 }
 
-/** What the server has delivered of the handler's events. */
-export async function deliveredOf(broker: Broker, name: string): Promise<Delivered | undefined> {
-  const info = await consumerInfo(broker.jsm, broker.home, name);
+/** What the server has delivered of the handler's events in one of its streams. */
+export async function deliveredOf(
+  broker: Broker,
+  stream: string,
+  name: string,
+): Promise<Delivered | undefined> {
+  const info = await consumerInfo(broker.jsm, stream, name);
   if (info === undefined) return undefined;
   return {
     upTo: info.delivered.stream_seq,
@@ -94,6 +102,7 @@ export async function deliveredOf(broker: Broker, name: string): Promise<Deliver
 
 export interface Watched {
   readonly broker: Broker;
+  readonly stream: string;
   readonly name: string;
   readonly instance: string;
   /** Deliveries that have arrived here since the consumer was wound. */
@@ -106,13 +115,13 @@ export interface Watched {
 }
 
 /** Looks now and then whether somebody else pulls. Returns what ends it. */
-export function watchPullers({ broker, name, instance, ...watched }: Watched): () => void {
+export function watchPullers({ broker, stream, name, instance, ...watched }: Watched): () => void {
   const { received, isFull, onForeign, onLook } = watched;
   let before = -1; // what had arrived when more, or less, was delivered
   let lastArrived = -1; // at the look before
   let still = 0; // looks since then at which nothing more had: on a busy machine much is on its way for seconds
   const look = async () => {
-    const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => undefined);
+    const info = await consumerInfo(broker.jsm, stream, name).catch(() => undefined);
     if (info === undefined) return; // gone or not answered: the reader notices by itself
     const puller = info.config.metadata?.["eddy.instance"];
     if (puller !== instance) return onForeign("another instance pulls its consumer");
@@ -122,7 +131,7 @@ export function watchPullers({ broker, name, instance, ...watched }: Watched): (
     lastArrived = arrived;
     if (isFull() || pausing) {
       const metadata = { ...info.config.metadata, [fullSince]: new Date().toISOString() };
-      await broker.jsm.consumers.update(broker.home, name, { metadata }).catch(() => {});
+      await broker.jsm.consumers.update(stream, name, { metadata }).catch(() => {});
     }
     onLook(info);
     still = delivered !== arrived && arrived === before ? still + 1 : 0;
@@ -149,6 +158,7 @@ const silentLooks = 4; // three may fall between two words of somebody who is fu
 /** Resolves once nobody pulls the consumer any more, or `stopped` says so. Whoever pulls is left alone. */
 export async function untilNobodyPulls(
   broker: Broker,
+  stream: string,
   name: string,
   pause: (ms: number) => Promise<void>,
   stopped: () => boolean,
@@ -156,7 +166,7 @@ export async function untilNobodyPulls(
   let before: string | undefined;
   for (let silent = 0; !stopped() && silent < silentLooks; ) {
     await pause(standbyLookMs);
-    const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => null);
+    const info = await consumerInfo(broker.jsm, stream, name).catch(() => null);
     if (info === null) continue;
     const now = info && signOfLife(info);
     const silence = info === undefined || (info.num_waiting === 0 && now === before);

@@ -19,7 +19,8 @@ import { createGate } from "./crashes/gate.ts";
 import type { Entries, OpenEntries } from "./entries.ts";
 import type { HandlerState, Report } from "./facts.ts";
 import type { FindEntries } from "./find.ts";
-import { type Identities, type IdentityLimits, startIdentities } from "./identities/identities.ts";
+import { createIndexes } from "./identities/by-stream.ts";
+import type { Identities, IdentityLimits } from "./identities/identities.ts";
 import { joined } from "./joined.ts";
 import type { ReadEntry } from "./read-entry.ts";
 import type { Rebuilt } from "./rebuild/rebuild.ts";
@@ -83,12 +84,8 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
 
   const ensureStreams = joined(() => makeStreams(broker, parts.homeMaxBytes));
   await ensureStreams();
-  const identities: Identities = await startIdentities(
-    broker,
-    broker.home,
-    parts.identityLimits,
-    report,
-  );
+  const indexes = createIndexes(broker, parts.identityLimits, report);
+  const identities = await indexes.of(broker.home);
   const rebuilds = startRebuilds({ ...parts, identities, runnerOf: (name) => runners.get(name) });
   const committers = createCommitters(broker, report, identities, parts.onStored);
   const cut = joined(cutOnce);
@@ -102,7 +99,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       instance,
       defaults,
       around: { report, readEntry: parts.readEntry, findEntries: parts.findEntries, stopping },
-      identities,
+      identitiesOf: indexes.of,
       committerOf: committers.of,
       openEntries: (projection) => open(parts, projection),
       gate,
@@ -162,7 +159,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       })),
     cutHead: cut,
     rebuild: rebuilds.run,
-    identities,
+    identities: indexes,
     async stop(drainMs) {
       clearInterval(rounds);
       sweeps.stop();
@@ -172,7 +169,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
       await Promise.all([...runners.values()].map((runner) => runner.stop()));
       await Promise.all(leaving.values());
       committers.stop();
-      await unlessCut(stopping, identities.stop());
+      await unlessCut(stopping, indexes.stop());
       clearTimeout(timer);
     },
   };

@@ -1,61 +1,40 @@
-// One handler from start to stop: take-over, session, and again whenever the ground moves under it.
-// Owns the handler's state. A running one has the ledger's fence and is the only puller of its consumer.
-// R1 A session's ledger is given up and its last unit settled before the next take-over.
-// R2 What is made for a session goes with it, however it ends.
+// One handler from start to stop: take-over, tenure, and again whenever the ground moves under it.
+// Owns the handler's state. A running one has the ledger's fence and is the only puller of its consumers.
+// R1 A ledger is given up and its last unit settled before the next take-over.
 import { setTimeout as pause } from "node:timers/promises";
 import type { Handler, Projection } from "../authoring/index.ts";
-import {
-  type Broker,
-  type ConsumerInfo,
-  consumerInfo,
-  type Delivery,
-  type DurableRead,
-  ensureConsumer,
-  readDurable,
-  windConsumer,
-} from "../broker/index.ts";
+import { type Broker, consumerInfo, ensureConsumer } from "../broker/index.ts";
 import { describeThrown } from "../events/index.ts";
-import { createCatchUp } from "./catch-up.ts";
 import type { Committer } from "./commit.ts";
-import { consumerConfig, filterOf, untilNobodyPulls, watchPullers } from "./consume.ts";
+import { consumerConfig, inputsOf, untilNobodyPulls } from "./consume.ts";
 import type { Gate } from "./crashes/gate.ts";
 import { trialText } from "./crashes/letter.ts";
-import { storeEnd } from "./crashes/note.ts";
 import type { Predecessor } from "./crashes/suspects.ts";
-import { startTrial } from "./crashes/trial.ts";
+import type { Trials } from "./crashes/trials.ts";
 import type { Entries } from "./entries.ts";
 import type { HandlerState } from "./facts.ts";
 import type { Surroundings } from "./handle.ts";
-import { createHeldKeys } from "./held/keys.ts";
-import { loadHeld } from "./held/load.ts";
-import { policyOf } from "./held/states.ts";
 import type { Identities } from "./identities/identities.ts";
-import { createFloor } from "./ledger/floor.ts";
 import { holderWhenKnown } from "./ledger/holder.ts";
-import { holdLedger, type Ledger } from "./ledger/ledger.ts";
 import { consumerName, type Place, placeOf } from "./ledger/place.ts";
-import type { InputRecord, Trial } from "./ledger/record.ts";
+import type { InputRecord } from "./ledger/record.ts";
 import { createPause } from "./pause.ts";
 import { notHere } from "./rebuild/rebuild.ts";
 import { type AtStart, createTurns, type Work } from "./rebuild/turns.ts";
-import { startDue } from "./retry/due.ts";
 import type { ErrorFacts } from "./retry/parcel.ts";
-import type { Defaults, Scope } from "./scope.ts";
-import { type Session, startSession } from "./session.ts";
+import type { Defaults } from "./scope.ts";
 import { signal } from "./signal.ts";
-import { joinFromState } from "./state/join.ts";
-import { unlessCut } from "./stopping.ts";
 import { needsOwnSession } from "./swap.ts";
 import { takeInput } from "./take-input.ts";
+import { openTenure, type Tenure } from "./tenure.ts";
 import { createTroubles } from "./troubles.ts";
-import { untilAnswered } from "./until-answered.ts";
 
 export interface RunnerParts {
   readonly broker: Broker;
   readonly instance: string;
   readonly defaults: Defaults;
   readonly around: Surroundings;
-  readonly identities: Identities;
+  readonly identitiesOf: (stream: string) => Promise<Identities>;
   readonly committerOf: (stream: string) => Committer;
   /** Undefined for one that folds no entries: it keeps the compacted home. */
   readonly openEntries: (projection: Projection) => Promise<Entries | undefined>;
@@ -101,13 +80,11 @@ type Life =
   | { readonly state: "starting" | "standby" | "stopped" }
   | {
       readonly state: "running";
-      readonly session: Session;
-      readonly scope: Scope;
+      readonly tenure: Tenure;
       end(why: End): void;
     };
 
 const aside = { ref: false };
-const heldBytesMax = 16 * 2 ** 20; // of events that are not settled: a slow one holds up no other before
 const endMs = 500; // for the record of a stop, after all else had its time
 const raiseMs = 3_000; // a full stream takes no record, and whoever wants to cut its head must not wait for one
 
@@ -159,100 +136,43 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
       declaration.kind === "projection" ? await parts.openEntries(declaration) : undefined;
     // It may have been frozen, or cut off, for long: whoever has taken over meanwhile keeps it.
     if (hadIt && (await holderNow()) === "another") return "lost";
-    const input = await turns.take(await take(), entries, handler);
+    const streams = inputsOf(handler, home);
+    const took = await turns.take(await take(streams), entries, handler);
     hadIt = true;
-    if (input === undefined) return "again";
-    parts.identities.follow(input.createdMs);
+    if (took === undefined) return "again";
     const ended = signal<End>();
-    const floor = createFloor<Delivery>(input);
-    const { record, seq } = input;
-    const onLost = () => ended.resolve("lost");
-    let read: DurableRead | undefined;
-    const onStored = () => {
-      session.settle();
-      read?.more();
-    };
-    const ledger = holdLedger({ place, record, seq, onLost, onStored }, floor);
-    const scope = makeScope(ledger, entries);
-    const loaded = await loadHeld({
-      broker,
-      place,
-      handler: handler.name,
-      ledgerSeq: input.seq,
-      policy: policyOf(prepared.declaration.options),
+    const tenure = await openTenure({
+      ...{ runner: parts, place, took, streams, before, entries, prepared },
+      handler: () => handler,
+      onLost: () => ended.resolve("lost"),
+      onBroken(code, why) {
+        troubles.say(code, `${handler.name}: ${why}. It takes over again`);
+        ended.resolve("again");
+      },
     });
-    if (loaded !== undefined) scope.held = createHeldKeys(scope, loaded);
-    const breaks = (code: string, why: string) => {
-      troubles.say(code, `${handler.name}: ${why}. It takes over again`);
-      ended.resolve("again");
-    };
-    const session = startSession({
-      scope,
-      floor,
-      identities: parts.identities,
-      input,
-      onGap: (due, got) => breaks("EDDY_DELIVERY_GAP", `delivery ${got} came where ${due} was due`),
-    });
-    const suspects = record.trial;
-    const trial = suspects && startTrial({ scope, session, trial: suspects, input });
-    const closing: (() => void)[] = [];
     try {
-      const joining = { scope, session, input, stopped: () => stopping };
-      if (record.joining !== undefined) return await joinFromState(joining);
-      await ensureConsumer(broker.jsm, home, configOf(prepared, parts));
-      const catchUp = createCatchUp({
-        broker,
-        name: durableName,
-        filter: () => filterOf(handler),
-        came: () => ({ all: session.received, unwanted: session.unwanted }),
-      });
-      const wound = await windConsumer(broker.jsm, home, durableName, input.floor + 1);
-      if (trial === undefined) await catchUp.look(wound);
-      const hasRoom = () => session.heldBytes < heldBytesMax && trial?.hasRoom !== false;
-      read = readDurable(broker, home, durableName, trial?.take ?? session.take, hasRoom);
-      closing.push(read.stop);
-      void read.broken.then((why) => breaks("EDDY_CONSUMER_BROKEN", why));
-      const after = trial?.over ?? Promise.resolve();
-      void after.then(() => scope.held?.goOn());
-      const due = startDue({ scope, floor: () => ledger.input.floor, session, after });
-      closing.push(due.stop, due.end);
-      const received = () => session.received + (trial?.held ?? 0);
-      const onForeign = (why: string) => breaks("EDDY_DELIVERY_GAP", why);
-      const onLook = (now: ConsumerInfo) => {
-        if (detail === undefined) catchUp.look(now).catch(() => {}); // at the next one
-      };
-      const told = { isFull: () => !hasRoom(), onForeign, onLook };
-      closing.push(watchPullers({ broker, name: durableName, instance, received, ...told }));
-      change({ state: "running", session, scope, end: ended.resolve });
-      if (suspects !== undefined) sayTrial(suspects, after);
+      if (took.record.joining !== undefined) return await tenure.join(() => stopping);
+      await tenure.read();
+      change({ state: "running", tenure, end: ended.resolve });
+      if (tenure.trials !== undefined) sayTrials(tenure.trials);
       troubles.mended(`${handler.name} runs again`);
       if (stopping) ended.resolve("stop");
       else await follow(prepared);
       const why = await ended.promise;
-      if (why === "swap" || why === "stop") {
-        read.stop();
-        due.stop();
-        trial?.end();
-        await unlessCut(around.stopping, session.finished());
-        await unlessCut(around.stopping, scope.committer.settled());
-        // Also where it was cut off: what ran did not end the process.
-        if (why === "stop") await Promise.race([storeEnd(scope), pause(endMs, undefined, aside)]);
-        return why;
-      }
-      return await afterBreak(why);
+      if (why !== "swap" && why !== "stop") return await afterBreak(why);
+      await tenure.finish();
+      // Also where it was cut off: what ran did not end the process.
+      if (why === "stop") await Promise.race([tenure.close(), pause(endMs, undefined, aside)]);
+      return why;
     } finally {
-      ledger.giveUp();
-      trial?.end();
-      session.end();
-      for (const close of closing) close();
-      await unlessCut(around.stopping, scope.committer.settled());
-      remembered = ledger.input;
+      await tenure.end();
+      remembered = tenure.scope.ledger.inputs[0];
     }
   }
 
-  function take() {
+  function take(streams: readonly string[]) {
     return takeInput(handler, {
-      ...{ broker, place, instance, durableName, remembered },
+      ...{ broker, place, streams, instance, durableName, remembered },
       onBefore(found) {
         before = found;
       },
@@ -264,7 +184,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     return holderWhenKnown(broker, place, instance, idle.wait, () => stopping);
   }
 
-  function sayTrial({ count }: Trial, over: Promise<void>): void {
+  function sayTrials({ count, over }: Trials): void {
     detail = trialText(count, before?.died === true ? before.instance : undefined);
     say("running", detail);
     void over.then(() => {
@@ -280,37 +200,17 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     return holder === "another" ? "lost" : "again";
   }
 
-  function makeScope(ledger: Ledger, entries: Entries | undefined): Scope {
-    const scope: Scope = {
-      broker,
-      around,
-      defaults: parts.defaults,
-      crashes: {
-        instance,
-        deathsMax: parts.defaults.deathsMax,
-        gate: parts.gate,
-        ...(before === undefined ? {} : { before }),
-      },
-      ledger,
-      committer: parts.committerOf(place.stream),
-      ...(entries === undefined ? {} : { entries: { ...entries, read: (key) => read(key) } }),
-      handler: () => handler,
-      ensureStreams: parts.ensureStreams,
-      explain: parts.explain,
-      alive: () => ledger.held,
-    };
-    // A store that does not answer is no fault of the event: it costs neither an attempt nor the order of its key.
-    const read = (key: string) =>
-      untilAnswered(scope, "EDDY_ENTRY_NOT_READ", async () => await entries?.read(key));
-    return scope;
-  }
-
   // Another filter changes what is delivered: the consumer is taken over anew, from the same position.
   async function follow(before: Handler): Promise<void> {
     if (life.state !== "running" || before === handler) return;
     if (needsOwnSession(before, handler)) life.end("swap");
     // Metadata only: the next start writes it again.
-    else await ensureConsumer(broker.jsm, home, configOf(handler, parts)).catch(() => undefined);
+    else await describeConsumers().catch(() => undefined);
+  }
+
+  async function describeConsumers(): Promise<void> {
+    const config = consumerConfig(broker, handler, instance, parts.defaults.deadlineMs);
+    for (const stream of inputsOf(handler, home)) await ensureConsumer(broker.jsm, stream, config);
   }
 
   async function standBy(): Promise<void> {
@@ -318,7 +218,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     change({ state: "standby" });
     detail = "another instance of the app took the handler over";
     say("standby", detail);
-    await untilNobodyPulls(broker, durableName, idle.wait, () => stopping);
+    await untilNobodyPulls(broker, home, durableName, idle.wait, () => stopping);
   }
 
   function change(next: Life): void {
@@ -345,7 +245,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     },
     place,
     get inFlight() {
-      return life.state === "running" ? life.session.inFlight : 0;
+      return life.state === "running" ? life.tenure.session.inFlight : 0;
     },
     async swap(next) {
       const before = handler;
@@ -365,22 +265,23 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
     },
     async raiseFloor(to) {
       if (life.state !== "running") return 0;
-      const { session, scope } = life;
+      const { session, scope } = life.tenure;
       const info = await consumerInfo(broker.jsm, home, durableName);
-      if (info === undefined || !session.raise(to, info)) return scope.ledger.input.floor;
+      if (info === undefined || !session.intakes[0].raise(to, info)) return floorOf(life.tenure);
+      session.recordProgress();
       await Promise.race([scope.committer.settled(), pause(raiseMs, undefined, aside)]);
-      const { input, lastSeq } = scope.ledger;
-      return Math.max(input.floor, place.stream === home ? Math.min(to, lastSeq - 1) : to);
+      const { lastSeq } = scope.ledger;
+      return Math.max(floorOf(life.tenure), place.stream === home ? Math.min(to, lastSeq - 1) : to);
     },
     get holdsKeys() {
-      return life.state === "running" && (life.scope.held?.size ?? 0) > 0;
+      return life.state === "running" && (life.tenure.scope.held?.size ?? 0) > 0;
     },
     async keepHeld(above) {
       if (life.state !== "running") return above;
-      return (await life.scope.held?.keepAbove(above)) ?? above;
+      return (await life.tenure.scope.held?.keepAbove(above)) ?? above;
     },
     get floor() {
-      return life.state === "running" ? life.scope.ledger.input.floor : 0;
+      return life.state === "running" ? floorOf(life.tenure) : 0;
     },
     async stop() {
       stopping = true;
@@ -393,6 +294,7 @@ export function startRunner(first: Handler, parts: RunnerParts): Runner {
   };
 }
 
-function configOf(handler: Handler, { broker, instance, defaults }: RunnerParts) {
-  return consumerConfig(broker.app, handler, instance, defaults.deadlineMs);
+/** In the home stream. */
+function floorOf({ scope }: Tenure): number {
+  return scope.ledger.inputs[0]?.floor ?? 0;
 }

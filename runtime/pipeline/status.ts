@@ -35,7 +35,11 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
       kind: stateTypeOf(name) === undefined ? kind : "state",
       file: meta["eddy.file"] ?? "",
       version: meta["eddy.version"] ?? "",
-      state: !isPulled(info, Date.now()) ? "stopped" : record?.trial ? "trying" : "running",
+      state: !isPulled(info, Date.now())
+        ? "stopped"
+        : record?.inputs.some((input) => input.trial)
+          ? "trying"
+          : "running",
       ...(record?.counts ?? noCounts()),
       ...(isOutdated(record, meta["eddy.shape"]) ? { outdated: true } : {}),
       lag: lagOf(info),

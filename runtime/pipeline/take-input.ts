@@ -1,4 +1,4 @@
-// A handler's take-over as its runner needs it: the ledger with the one input that it has.
+// A handler's take-over as its runner needs it: the ledger with how far it has come in each of its streams.
 import type { Handler } from "../authoring/index.ts";
 import { type Broker, consumerInfo } from "../broker/index.ts";
 import { deliveredOf, startOf } from "./consume.ts";
@@ -11,9 +11,11 @@ import type { Took } from "./rebuild/turns.ts";
 export interface TakingInput {
   readonly broker: Broker;
   readonly place: Place;
+  /** The streams that it reads, the home stream first. */
+  readonly streams: readonly string[];
   readonly instance: string;
   readonly durableName: string;
-  /** How far this process has come. */
+  /** How far this process has come in the home stream. */
   readonly remembered: InputRecord | undefined;
   /** Another instance had it before. */
   readonly onBefore: (before: Predecessor) => void;
@@ -21,21 +23,16 @@ export interface TakingInput {
 }
 
 export async function takeInput(handler: Handler, taking: TakingInput): Promise<Took> {
-  const { broker, place, instance, durableName } = taking;
-  const { home } = broker;
-  const delivered = () => deliveredOf(broker, durableName);
+  const { broker, place, streams, instance, durableName } = taking;
+  const delivered = (stream: string) => deliveredOf(broker, stream, durableName);
   const earlier = (createdMs: number) => earlierInput(handler, taking, createdMs);
   const start = startOf(handler);
-  const taken = await takeOver(broker, { place, input: home, instance, start, earlier, delivered });
+  const taken = await takeOver(broker, { place, streams, instance, start, earlier, delivered });
   if (taken.before !== undefined && taken.before.instance !== instance)
     taking.onBefore(taken.before);
-  const [input] = taken.record.inputs;
-  if (input === undefined) throw new RangeError("a ledger has at least one input");
-  if (taken.missed !== undefined) {
-    const { from, to } = taken.missed;
-    taking.onMissed(`positions ${from} to ${to} of ${home} were removed before it saw them`);
-  }
-  return { ...input, record: taken.record, seq: taken.seq };
+  for (const { stream, from, to } of taken.missed)
+    taking.onMissed(`positions ${from} to ${to} of ${stream} were removed before it saw them`);
+  return { record: taken.record, seq: taken.seq };
 }
 
 // A projection without its ledger has lost its entries too.

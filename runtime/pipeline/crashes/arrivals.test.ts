@@ -9,7 +9,7 @@ const delivery = (seq: number, bytes: number) =>
   ({ seq, raw: Buffer.alloc(bytes), pending: 1 }) as unknown as Delivery;
 
 test("what waits for a trial is bounded by count and by bytes, and has room again once some is taken", () => {
-  const many = collectArrivals(scope, () => 0);
+  const many = collectArrivals(scope, "EVENTS", () => 0);
   for (let seq = 1; seq < 2_000; seq++) many.add(delivery(seq, 300));
   assert.equal(many.hasRoom, true);
   many.add(delivery(2_000, 300));
@@ -20,7 +20,7 @@ test("what waits for a trial is bounded by count and by bytes, and has room agai
   );
   assert.equal(many.hasRoom, true);
 
-  const large = collectArrivals(scope, () => 0);
+  const large = collectArrivals(scope, "EVENTS", () => 0);
   for (let seq = 1; seq <= 16; seq++) large.add(delivery(seq, 2 ** 20));
   assert.equal(large.hasRoom, false);
   large.take(1);

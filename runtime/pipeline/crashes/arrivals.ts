@@ -26,8 +26,8 @@ const heldMax = 2_000;
 const heldBytesMax = 16 * 2 ** 20;
 const lookMs = { first: 20, most: 1_000 };
 
-/** `received` gives how many deliveries were handed on. */
-export function collectArrivals(scope: Scope, received: () => number): Arrivals {
+/** Of one stream; `received` gives how many deliveries were handed on. */
+export function collectArrivals(scope: Scope, stream: string, received: () => number): Arrivals {
   const { broker } = scope;
   const name = consumerName(broker.app, scope.handler().name);
   const held: Delivery[] = [];
@@ -41,7 +41,7 @@ export function collectArrivals(scope: Scope, received: () => number): Arrivals 
   }
 
   async function look(): Promise<void> {
-    const info = await consumerInfo(broker.jsm, broker.home, name).catch(() => undefined);
+    const info = await consumerInfo(broker.jsm, stream, name).catch(() => undefined);
     const arrived = received() + held.length;
     if (info?.num_pending === 0 && info.delivered.consumer_seq === arrived) complete = true;
   }

@@ -3,9 +3,13 @@ import type { BatchMessage } from "../../broker/index.ts";
 import type { Trial } from "../ledger/record.ts";
 import type { Scope } from "../scope.ts";
 
-/** Stores where the trial stands; false where the ledger is lost or the runtime stops. */
-export async function storeNote(scope: Scope, trial: Trial | undefined): Promise<boolean> {
-  scope.ledger.noteTrial(trial);
+/** Stores where the trial of one input stands; false where the ledger is lost or the runtime stops. */
+export async function storeNote(
+  scope: Scope,
+  stream: string,
+  trial: Trial | undefined,
+): Promise<boolean> {
+  scope.ledger.noteTrial(stream, trial);
   return await storeFenced(scope, []);
 }
 

@@ -6,7 +6,7 @@ import type { InputRecord, LedgerRecord, Trial } from "../ledger/record.ts";
 import { deathsOf } from "./again.ts";
 import { createGate } from "./gate.ts";
 import { nextStep } from "./steps.ts";
-import { treatmentIn, trialAfter } from "./suspects.ts";
+import { predecessorOf, treatmentIn, trialAfter } from "./suspects.ts";
 
 const input = (floor: number, above: readonly number[] = []): InputRecord => ({
   stream: "EVENTS",
@@ -28,21 +28,24 @@ const after = (
   instance = "B",
 ) => {
   const seen = { pulled: false, ...delivered };
-  return trialAfter(before, instance, before.inputs[0] ?? input(0), seen);
+  const at = before.inputs[0] ?? input(0);
+  return trialAfter(at.trial, predecessorOf(before, instance, [seen]).died, at, seen);
 };
+const suspected = (trial: Trial, at = input(10), more: Partial<LedgerRecord> = {}) =>
+  record(more, { ...at, trial });
 
 test("X1: after a stop that was recorded, and in the same process, nobody is suspect", () => {
   assert.equal(after(record({ clean: true })), undefined);
   assert.equal(after(record(), undefined, "A"), undefined);
   assert.equal(after(record(), { upTo: 20, unacked: 0 }), undefined);
   assert.equal(after(record(), { upTo: 10, unacked: 5 }), undefined);
-  assert.equal(trialAfter(record(), "B", input(10), undefined), undefined);
+  assert.equal(trialAfter(undefined, true, input(10), undefined), undefined);
 });
 
 test("X1: whoever still pulls when another one takes over has not died, and counts against nobody", () => {
   const pulled = { upTo: 20, unacked: 1, pulled: true };
   assert.equal(after(record(), pulled), undefined);
-  const again = after(record({ trial: marked([13], 2, true) }), pulled);
+  const again = after(suspected(marked([13], 2, true)), pulled);
   assert.equal(again?.marker?.deaths, 2);
 });
 
@@ -61,35 +64,35 @@ const marked = (seqs: readonly number[], deaths: number, active: boolean, size =
 });
 
 test("X2: a death counts against the one that ran alone, and only if it ran", () => {
-  const died = (trial: Trial) => after(record({ trial }))?.marker;
+  const died = (trial: Trial) => after(suspected(trial))?.marker;
   assert.deepEqual(died(marked([13], 1, true)), { seqs: [13], size: 1, deaths: 2, active: false });
   assert.deepEqual(died(marked([13], 2, true)), { seqs: [13], size: 1, deaths: 3, active: false });
   assert.deepEqual(died(marked([13], 2, false)), { seqs: [13], size: 1, deaths: 2, active: false });
-  const stopped = after(record({ trial: marked([13], 2, true), clean: true }));
+  const stopped = after(suspected(marked([13], 2, true), undefined, { clean: true }));
   assert.equal(stopped?.marker?.deaths, 2);
 });
 
 test("X3: a death of a group counts against nobody; next time these are tried in smaller ones, until each is alone", () => {
-  const next = after(record({ trial: marked([12, 13, 14], 1, true, 256) })) as Trial;
+  const next = after(suspected(marked([12, 13, 14], 1, true, 256))) as Trial;
   assert.deepEqual(next.marker, { seqs: [12, 13, 14], size: 16, deaths: 1, active: false });
   const treat = treatmentIn(next, input(10), 3);
   assert.deepEqual(treat(13), { kind: "group", size: 16 });
   assert.deepEqual(treat(16), { kind: "group", size: 256 });
-  const last = after(record({ trial: marked([12, 13], 1, true, 16) })) as Trial;
+  const last = after(suspected(marked([12, 13], 1, true, 16))) as Trial;
   const alone = treatmentIn(last, input(10), 3)(13);
   assert.deepEqual(alone, { kind: "alone", deaths: 1, marked: true });
 });
 
 test("X4: what has its outcome is no suspect any more; where none is left, the trial is over", () => {
   const trial = marked([12, 13], 1, true);
-  const left = after(record({ trial }, input(10, [12, 12])));
+  const left = after(suspected(trial, input(10, [12, 12])));
   assert.deepEqual(left?.marker?.seqs, [13]);
   assert.equal(left?.marker?.deaths, 1); // of two
-  assert.equal(after(record({ trial }, input(900))), undefined);
+  assert.equal(after(suspected(trial, input(900))), undefined);
 });
 
 test("a trial that was not finished goes on with its own suspects: what was delivered behind them never ran", () => {
-  const next = after(record({ trial: marked([13], 1, true) }), { upTo: 9_000, unacked: 8_000 });
+  const next = after(suspected(marked([13], 1, true)), { upTo: 9_000, unacked: 8_000 });
   assert.equal(next?.upTo, 900);
 });
 
@@ -142,7 +145,9 @@ function live(unacked: number, killer: number, deathsMax: number) {
   for (let deaths = 1; deaths < 20; deaths++) {
     const instance = `life ${deaths}`;
     const at = before.inputs[0] as InputRecord;
-    const trial = trialAfter(before, instance, at, { upTo: 10 + unacked, unacked, pulled: false });
+    const seen = { upTo: 10 + unacked, unacked, pulled: false };
+    const { died } = predecessorOf(before, instance, [seen]);
+    const trial = trialAfter(at.trial, died, at, seen);
     const treat = trial && treatmentIn(trial, at, deathsMax);
     let { floor } = at;
     let marker = trial?.marker;
@@ -159,7 +164,8 @@ function live(unacked: number, killer: number, deathsMax: number) {
     }
     if (trial !== undefined && floor >= trial.upTo) return { deaths, condemned };
     const left = trial && { ...trial, ...(marker === undefined ? {} : { marker }) };
-    before = record({ instance, ...(left === undefined ? {} : { trial: left }) }, input(floor));
+    const reached = input(floor);
+    before = record({ instance }, left === undefined ? reached : { ...reached, trial: left });
   }
   throw new Error("it never lives");
 }

@@ -32,22 +32,22 @@ const groupSizes = [256, 16, 1] as const;
 export function predecessorOf(
   before: LedgerRecord,
   instance: string,
-  delivered: Delivered | undefined,
+  /** Of each of its inputs. */
+  delivered: readonly (Delivered | undefined)[],
 ): Predecessor {
   const ended = before.instance !== instance && before.clean === undefined;
-  const died = ended && delivered?.pulled !== true;
+  const died = ended && delivered.every((one) => one?.pulled !== true);
   return { instance: before.instance, died };
 }
 
-/** The trial with which the next holder begins; undefined where nobody is suspect. */
+/** The trial of one input with which the next holder begins; undefined where nobody is suspect. */
 export function trialAfter(
-  before: LedgerRecord,
-  instance: string,
+  before: Trial | undefined,
+  died: boolean,
   input: InputRecord,
   delivered: Delivered | undefined,
 ): Trial | undefined {
-  const { died } = predecessorOf(before, instance, delivered);
-  const trial = before.trial ?? (died ? firstTrial(delivered) : undefined);
+  const trial = before ?? (died ? firstTrial(delivered) : undefined);
   if (trial === undefined) return undefined;
   const count = Math.min(trial.count, openBelow(input, trial.upTo));
   if (count <= 0) return undefined;

@@ -1,9 +1,10 @@
-// The suspects of a crash, tried before anything else of their handler goes on: each behind a stored marker, so that
-// the next start knows what ran if the process dies again.
+// The suspects of a crash in one stream, tried before anything else of their handler goes on: each behind a stored marker,
+// so that the next start knows what ran if the process dies again.
 // Stands between the consumer and the session while a trial is on; afterwards it hands on what comes.
 // T1 What runs is marked before it runs, and runs at once: a death while it waited would count against it. T2 One that is tried alone is stored before the next one is marked, unless it
 // takes long; groups follow each other, and the marker names all that may still run. T3 Behind the last suspect nothing runs before the record says that the trial is over.
 import type { Delivery } from "../../broker/index.ts";
+import type { Intake } from "../intake.ts";
 import { joined } from "../joined.ts";
 import type { InputRecord, Trial } from "../ledger/record.ts";
 import type { Scope } from "../scope.ts";
@@ -20,8 +21,10 @@ export interface Trying {
   /** Deliveries that have arrived and wait for their turn. */
   readonly held: number;
   readonly hasRoom: boolean;
-  /** Resolves once no suspect is left; never where the session ends before. */
-  readonly over: Promise<void>;
+  /** Tries them; false where the session ends before no suspect is left. What comes behind them waits all the same. */
+  run(): Promise<boolean>;
+  /** Hands on what waits, and what comes. */
+  free(): void;
   /** Tries no more. What runs may still be concluded. */
   end(): void;
 }
@@ -29,6 +32,7 @@ export interface Trying {
 export interface TryingParts {
   readonly scope: Scope;
   readonly session: Session;
+  readonly intake: Intake;
   readonly trial: Trial;
   readonly input: InputRecord;
 }
@@ -39,12 +43,11 @@ const lingeringMax = 64;
 const groupsAtOnce = 3; // while one is stored, the next ones run; a marker names no more
 const lateMs = 5;
 
-export function startTrial({ scope, session, trial, input }: TryingParts): Trying {
+export function createTrial({ scope, session, intake, trial, input }: TryingParts): Trying {
   const { gate, deathsMax } = scope.crashes;
   const treat = treatmentIn(trial, input, deathsMax);
-  const arrivals = collectArrivals(scope, () => session.received);
+  const arrivals = collectArrivals(scope, intake.stream, () => intake.received);
   const { held } = arrivals;
-  const over = signal<void>();
   const ending = signal<void>();
   let ended = false;
   let free = false;
@@ -52,23 +55,19 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
   let leave: (() => void) | undefined;
   let sizeBefore = 0;
   const settled = joined(() => untilSettled(scope, session));
-  void run().finally(() => leave?.());
 
-  async function run(): Promise<void> {
+  async function run(): Promise<boolean> {
     while (!ended) {
       const step = await arrivals.until(() => {
         const seqs = held.slice(0, lookAhead).map(({ seq }) => seq);
         return nextStep(seqs, treat, arrivals.endWith(seqs.length));
       });
-      if (step === undefined || !scope.alive()) return;
+      if (step === undefined || !scope.alive()) return false;
       if (step.kind === "over") break;
       await take(step);
     }
     await concluded();
-    if (ended || !(await storeNote(scope, undefined))) return;
-    free = true;
-    for (const message of arrivals.take(held.length)) session.take(message);
-    over.resolve();
+    return !ended && (await storeNote(scope, intake.stream, undefined));
   }
 
   async function take(step: Exclude<Step, { kind: "over" }>): Promise<void> {
@@ -81,7 +80,7 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
         await concluded();
         const [message] = ended ? [] : arrivals.take(1);
         if (message === undefined) return;
-        session.condemn(message, crashError(scope.handler().name, step.deaths));
+        intake.condemn(message, crashError(scope.handler().name, step.deaths));
         return await concluded();
       }
     }
@@ -96,12 +95,12 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
     sizeBefore = size;
     if (ended) return;
     leave ??= await gate.enter(alone);
-    await Promise.race([session.foreseen(held.slice(0, count)), ending.promise]);
+    await Promise.race([intake.foreseen(held.slice(0, count)), ending.promise]);
     if (ended) return;
     const seqs = held.slice(0, count).map(({ seq }) => seq);
     lingering = [...lingering, ...seqs.filter((seq) => isTried(treat(seq)))];
     const marker = { seqs: lingering, size, deaths, active: true };
-    if (!(await storeNote(scope, { ...trial, marker })) || ended) return;
+    if (!(await storeNote(scope, intake.stream, { ...trial, marker })) || ended) return;
     hand(count);
     if (size > 1) return;
     if (!whole) await Promise.race([settled(), pause(patienceMs), ending.promise]);
@@ -109,7 +108,7 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
   }
 
   function hand(count: number): void {
-    for (const message of arrivals.take(count)) session.take(message);
+    for (const message of arrivals.take(count)) intake.take(message);
   }
 
   // All that was handed on has its outcome, and it is stored.
@@ -123,7 +122,7 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
 
   return {
     take(message) {
-      if (free) session.take(message);
+      if (free) intake.take(message);
       else arrivals.add(message);
     },
     get held() {
@@ -132,7 +131,11 @@ export function startTrial({ scope, session, trial, input }: TryingParts): Tryin
     get hasRoom() {
       return arrivals.hasRoom;
     },
-    over: over.promise,
+    run: () => run().finally(() => leave?.()),
+    free() {
+      free = true;
+      for (const message of arrivals.take(held.length)) intake.take(message);
+    },
     end() {
       ended = true;
       leave?.();

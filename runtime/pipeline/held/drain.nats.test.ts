@@ -52,15 +52,14 @@ async function startLedger() {
 
   async function take(instance: string, before?: Predecessor): Promise<Scope> {
     const { record, seq } = await takeOver(broker, {
-      ...{ place, input: "EVENTS", instance, start: "first" },
+      ...{ place, streams: ["EVENTS"], instance, start: "first" },
       earlier: async () => undefined,
       delivered: async () => undefined,
     });
     const told = { onStored() {}, onLost() {} };
-    const ledger = holdLedger(
-      { place, record, seq, ...told },
+    const ledger = holdLedger({ place, record, seq, ...told }, [
       createFloor({ floor: 0, above: [] }),
-    );
+    ]);
     return {
       ...{ broker, ledger, committer },
       around: {

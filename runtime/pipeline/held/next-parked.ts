@@ -55,7 +55,7 @@ async function find(scope: Scope, lane: Token, position: Position): Promise<Foun
 
 async function judge({ broker, ledger, defaults, crashes }: Scope, { parcel }: Copy) {
   const { position } = parcel.original;
-  const passed = ledger.input.floor >= position.seq; // before the standing is read
+  const passed = ledger.isPassed(position); // before the standing is read
   const standing = await readStanding(broker.nc, ledger.place, position);
   const { packedMs } = parcel;
   const { retentionMs } = defaults;

@@ -1,7 +1,10 @@
 // A handler's ledger while one instance holds it. Owns the chain of records: each is fenced by the one before.
 // L1 Only one holder can append: the server refuses a record whose predecessor is not the last one.
 // L2 A lost ledger never appends again; whoever holds it says so through `lost`.
+// L3 One record says how far it has come in each of its inputs: they are taken over, stored and lost together. Inputs that
+// it does not read any more stay in it, so that none is ever read twice.
 import type { BatchMessage } from "../../broker/index.ts";
+import type { Position } from "../../events/index.ts";
 import type { Ahead } from "../ahead.ts";
 import { type Counts, count, type Move } from "./counts.ts";
 import type { Floor } from "./floor.ts";
@@ -18,6 +21,8 @@ import {
 export interface Settlement {
   /** The floor's slot, where the event came from the stream (a retry's position is long completed). */
   readonly slot: number | undefined;
+  /** Whose floor that is. */
+  readonly stream?: string;
   /** Absent where the position held no event of the handler. */
   readonly move: Move | undefined;
 }
@@ -37,13 +42,15 @@ export interface Ledger {
   settled(): void;
   /** Whether a record found in the stream is the one that `nextRecord` made last. */
   isOwn(bytes: Uint8Array): boolean;
-  /** Floor and completed positions as they are stored: what is only in memory counts for nobody else. */
-  readonly input: InputRecord;
+  /** Floors and completed positions as they are stored: what is only in memory counts for nobody else. The home stream first. */
+  readonly inputs: readonly InputRecord[];
+  /** Whether a position is completed and stored, or is in a stream that it does not know. */
+  isPassed(position: Position): boolean;
   /** Sequence of the last record known. */
   readonly lastSeq: number;
-  /** What the records from now on say of the suspects of a crash. */
-  noteTrial(trial: Trial | undefined): void;
-  /** The next record is the first one that reads the log: these are the positions that count as completed. */
+  /** What the records from now on say of the suspects of a crash in one input. */
+  noteTrial(stream: string, trial: Trial | undefined): void;
+  /** The next record is the first one that reads the log: these are the positions of its only input that count as completed. */
   join(completed: Pick<InputRecord, "floor" | "above">): void;
   /** The next record is the last one: what runs now is over. */
   close(): void;
@@ -64,36 +71,38 @@ export interface LedgerStart {
   readonly onLost: () => void;
 }
 
-export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger {
+/** `floors` are those of the record's first inputs, in its order: of those that are read. */
+export function holdLedger<Item>(start: LedgerStart, floors: readonly Floor<Item>[]): Ledger {
   let { record } = start;
-  const [input] = record.inputs;
-  if (input === undefined) throw new RangeError("a ledger has at least one input");
+  const byStream = new Map(record.inputs.map(({ stream }, at) => [stream, floors[at]]));
+  const only = floors.length === 1 ? floors[0] : undefined;
+  const floorOf = (stream = "") => only ?? byStream.get(stream);
   const counts: Counts = { ...record.counts };
   let commit = record.commit + 1;
   let lastSeq = start.seq;
-  let stored = input;
-  let next = input;
+  let stored = record.inputs;
+  let next = record.inputs;
   let held = true;
   let joined: Pick<InputRecord, "floor" | "above"> | undefined;
   return {
     place: start.place,
     counts,
-    include({ slot, move }) {
-      if (slot !== undefined) floor.include(slot);
+    include({ slot, stream, move }) {
+      if (slot !== undefined) floorOf(stream)?.include(slot);
       if (move !== undefined) count(counts, move, 1);
     },
-    exclude({ slot, move }) {
-      if (slot !== undefined) floor.exclude(slot);
+    exclude({ slot, stream, move }) {
+      if (slot !== undefined) floorOf(stream)?.exclude(slot);
       if (move !== undefined) count(counts, move, -1);
     },
     nextRecord(ahead) {
-      next = { ...input, ...(joined ?? floor.read()) };
+      next = record.inputs.map((input, at) => ({ ...input, ...(joined ?? floors[at]?.read()) }));
       const { ahead: _, ...lasting } = record;
       const carried = ahead === undefined ? lasting : { ...lasting, ahead };
       return {
         natsSubject: start.place.ledger,
         headerLines: "",
-        data: encodeRecord({ ...carried, commit, counts, inputs: [next] }),
+        data: encodeRecord({ ...carried, commit, counts, inputs: next }),
         expectedSeq: lastSeq,
       };
     },
@@ -115,12 +124,20 @@ export function holdLedger<Item>(start: LedgerStart, floor: Floor<Item>): Ledger
     get lastSeq() {
       return lastSeq;
     },
-    get input() {
+    get inputs() {
       return stored;
     },
-    noteTrial(trial) {
-      const { trial: _, ...rest } = record;
-      record = trial === undefined ? rest : { ...rest, trial };
+    isPassed({ stream, seq }) {
+      const input = stored.find((one) => one.stream === stream);
+      return input === undefined || input.floor >= seq;
+    },
+    noteTrial(stream, trial) {
+      const inputs = record.inputs.map((input) => {
+        if (input.stream !== stream) return input;
+        const { trial: _, ...rest } = input;
+        return trial === undefined ? rest : { ...rest, trial };
+      });
+      record = { ...record, inputs };
     },
     join(completed) {
       const { joining: _, ...rest } = record;

@@ -12,6 +12,8 @@ export interface InputRecord {
   readonly createdMs: number;
   readonly floor: number;
   readonly above: Intervals;
+  /** Events that were in flight when a process died, until each of them has its outcome. */
+  readonly trial?: Trial;
 }
 
 export interface LedgerRecord {
@@ -22,13 +24,12 @@ export interface LedgerRecord {
   /** Grows by one with each commit of an epoch: with it and `instance` a writer knows its own record. */
   readonly commit: number;
   readonly counts: Readonly<Counts>;
+  /** The home stream first; behind those that are read, those that were. */
   readonly inputs: readonly InputRecord[];
   /** Effects that are published right after the record. */
   readonly ahead?: Ahead;
   /** The last record of a holder that stopped: nothing was in a handler when its process ended. */
   readonly clean?: true;
-  /** Events that were in flight when a process died, until each of them has its outcome. */
-  readonly trial?: Trial;
   /** Of a projection: what its entries were folded by from their first event on. */
   readonly shape?: string;
   /** It still reads the compacted home, and nothing of the log: which process it is that tries, counting those that died. */
@@ -85,15 +86,13 @@ export function decodeRecord(bytes: Uint8Array): LedgerRecord {
       instance,
       commit,
       counts: { delivered, handled, duplicate, filtered, expired, retrying, dead },
-      inputs: inputs.map(([stream, createdMs, floor, above]) => ({
-        stream,
-        createdMs,
-        floor,
-        above: sums(floor, above),
-      })),
+      inputs: inputs.map(([stream, createdMs, floor, above], at) => {
+        const trial = at === 0 ? added?.trial : added?.trials?.[at];
+        const input = { stream, createdMs, floor, above: sums(floor, above) };
+        return trial == null ? input : { ...input, trial: trialOf(trial) };
+      }),
       ...(added?.ahead === undefined ? {} : { ahead: aheadOf(added.ahead) }),
       ...(added?.clean === true ? { clean: true } : {}),
-      ...(added?.trial === undefined ? {} : { trial: trialOf(added.trial) }),
       ...(added?.shape === undefined ? {} : { shape: added.shape }),
       ...(added?.joining === undefined ? {} : { joining: added.joining }),
     };
@@ -117,8 +116,19 @@ type Wire = [
   counts: [number, number, number, number, number, number, number?],
   inputs: [stream: string, createdMs: number, floor: number, above: number[]][],
   /** What few records have. A runtime that does not know it yet reads the others all the same. */
-  added?: { clean?: true; trial?: WireTrial; ahead?: WireAhead; shape?: string; joining?: number },
+  added?: Added,
 ];
+
+interface Added {
+  clean?: true;
+  /** Of the first input. */
+  trial?: WireTrial;
+  /** Of the others, by their place; null for one that has none. */
+  trials?: (WireTrial | null)[];
+  ahead?: WireAhead;
+  shape?: string;
+  joining?: number;
+}
 
 type WireAhead = [
   since: number,
@@ -143,13 +153,17 @@ function aheadOf([since, messages]: WireAhead): Ahead {
 type WireTrial = [upTo: number, count: number, marker?: WireMarker];
 type WireMarker = [seqs: number[], size: number, deaths: number, active: boolean];
 
-function more(record: LedgerRecord): [] | [NonNullable<Wire[6]>] {
-  const { clean, trial, ahead, shape, joining } = record;
-  if ((clean ?? trial ?? ahead ?? shape ?? joining) === undefined) return [];
+function more({ clean, inputs, ahead, shape, joining }: LedgerRecord): [] | [Added] {
+  const trial = inputs[0]?.trial;
+  const others = inputs.slice(1).some((input) => input.trial !== undefined) ? inputs : undefined;
+  if ((clean ?? trial ?? others ?? ahead ?? shape ?? joining) === undefined) return [];
+  const wire = ({ trial }: InputRecord, at: number) =>
+    at === 0 || trial === undefined ? null : wireTrial(trial);
   return [
     {
       ...(clean === undefined ? {} : { clean }),
       ...(trial === undefined ? {} : { trial: wireTrial(trial) }),
+      ...(others === undefined ? {} : { trials: others.map(wire) }),
       ...(ahead === undefined ? {} : { ahead: wireAhead(ahead) }),
       ...(shape === undefined ? {} : { shape }),
       ...(joining === undefined ? {} : { joining }),

@@ -27,21 +27,33 @@ export interface Taken {
   readonly fresh: boolean;
   /** Who had it before. */
   readonly before?: Predecessor;
-  /** Set where positions that it had not seen are gone from the stream's head. */
-  readonly missed?: { readonly from: number; readonly to: number };
+  /** Positions that it had not seen and that are gone from a stream's head. */
+  readonly missed: readonly Missed[];
+}
+
+export interface Missed {
+  readonly stream: string;
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface Taking {
   readonly place: Place;
-  /** The stream that the handler reads. */
-  readonly input: string;
+  /** The streams that the handler reads, the home stream first. */
+  readonly streams: readonly string[];
   readonly instance: string;
   /** Where a handler begins that has never run. */
   readonly start: Start;
-  /** What is known of one whose ledger is gone: by this process, or from the durable that it left. */
+  /** What is known of one whose ledger is gone: by this process, or from the durable that it left on the home stream. */
   earlier(createdMs: number): Promise<InputRecord | undefined>;
-  /** What the server has delivered and not seen acked, before anything changes that. */
-  delivered(): Promise<Delivered | undefined>;
+  /** What the server has delivered of a stream and not seen acked, before anything changes that. */
+  delivered(stream: string): Promise<Delivered | undefined>;
+}
+
+/** A stream that is read, as the server has it. */
+interface Source {
+  readonly info: StreamInfo;
+  readonly delivered: Delivered | undefined;
 }
 
 interface LastRecord extends LedgerRecord {
@@ -52,17 +64,14 @@ const answerMs = 5_000;
 
 /** Appends an epoch record with the fence and gives back what it holds. */
 export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
-  const { place, input } = taking;
+  const { place } = taking;
   for (let tries = 0; tries < 20; tries++) {
-    const [info, last, delivered] = await Promise.all([
-      streamInfo(broker.jsm, input),
+    const [last, ...sources] = await Promise.all([
       readMessage(broker.nc, place.stream, { last_by_subj: place.ledger }),
-      taking.delivered(),
+      ...taking.streams.map((stream) => sourceOf(broker, stream, taking)),
     ]);
-    if (info === undefined)
-      throw new EddyError("EDDY_STREAM_MISSING", `stream ${input} is not there`);
     const before = last && { ...decodeRecord(last.data), seq: last.seq };
-    const { record, missed } = await nextEpoch(broker, info, before, taking, delivered);
+    const { record, missed } = await nextEpoch(broker, sources, before, taking);
     const result = await storeBatch(
       broker.nc,
       [
@@ -79,10 +88,10 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
       if (record.ahead !== undefined) {
         await finishAhead(broker, place, record.ahead, result.lastSeq, answerMs);
       }
-      const found = missed === undefined ? {} : { missed };
+      const all = sources.map(({ delivered }) => delivered);
       const earlier =
-        before === undefined ? {} : { before: predecessorOf(before, taking.instance, delivered) };
-      return { record, seq: result.lastSeq, fresh: before === undefined, ...earlier, ...found };
+        before === undefined ? {} : { before: predecessorOf(before, taking.instance, all) };
+      return { record, seq: result.lastSeq, fresh: before === undefined, ...earlier, missed };
     }
     if ("description" in result) {
       throw new EddyError(
@@ -97,52 +106,88 @@ export async function takeOver(broker: Broker, taking: Taking): Promise<Taken> {
   );
 }
 
+async function sourceOf(
+  broker: Broker,
+  stream: string,
+  { streams, delivered }: Taking,
+): Promise<Source> {
+  const [info, before] = await Promise.all([streamInfo(broker.jsm, stream), delivered(stream)]);
+  if (info !== undefined) return { info, delivered: before };
+  const text =
+    stream === streams[0]
+      ? `stream ${stream} is not there`
+      : `stream ${stream}, which it names in streams, is not there: create it, or take it out of streams`;
+  throw new EddyError("EDDY_STREAM_MISSING", text);
+}
+
 async function nextEpoch(
   broker: Broker,
-  info: StreamInfo,
+  sources: readonly Source[],
   before: LastRecord | undefined,
-  { start, instance, earlier }: Taking,
-  delivered: Delivered | undefined,
-): Promise<{ record: LedgerRecord; missed?: { from: number; to: number } }> {
-  const createdMs = Date.parse(info.created);
-  const stream = info.config.name;
-  const last = before === undefined ? await earlier(createdMs) : undefined;
-  const inputs = before?.inputs ?? (last === undefined ? [] : [last]);
-  const known = inputs.find((i) => i.stream === stream && i.createdMs === createdMs);
-  // A stream that was made anew is read from its first event by whoever read the old one.
-  const anew = inputs.length > 0 ? "first" : start;
-  const floor = known?.floor ?? (await firstFloor(broker, info, anew));
-  const gone = info.state.first_seq - 1;
-  const joining = joiningAfter(before, {
-    start,
-    isBehind: inputs.length === 0 || (known !== undefined && gone > known.floor),
-    instance,
-  });
-  const input: InputRecord = {
-    stream,
-    createdMs,
-    floor: Math.max(floor, gone),
-    above: known?.above ?? [],
-  };
-  const kept = { ...input, above: aboveOnly(input) };
-  const tried = joining === undefined ? before : undefined; // what it reads again is in the compacted home
-  const trial = tried && known && trialAfter(tried, instance, kept, delivered);
+  taking: Taking,
+): Promise<{ record: LedgerRecord; missed: readonly Missed[] }> {
+  const { instance, streams } = taking;
+  const known = before?.inputs ?? [];
+  const all = sources.map(({ delivered }) => delivered);
+  const died = before !== undefined && predecessorOf(before, instance, all).died;
+  const inputs: InputRecord[] = [];
+  const missed: Missed[] = [];
+  let joining: number | undefined;
+  for (const [at, source] of sources.entries()) {
+    const next = await nextInput(broker, source, at === 0, { taking, before, died });
+    joining ??= next.joining;
+    inputs.push(next.input);
+    if (next.missed !== undefined) missed.push(next.missed);
+  }
+  const left = known.filter(({ stream }) => !streams.includes(stream));
   const record: LedgerRecord = {
     epoch: (before?.epoch ?? 0) + 1,
     instance,
     commit: 0,
     counts: before?.counts ?? noCounts(),
-    inputs: [kept],
-    ...(trial === undefined ? {} : { trial }),
+    inputs: [...inputs, ...left.map(({ trial: _, ...input }) => input)],
     ...(before?.shape === undefined ? {} : { shape: before.shape }),
     ...(joining === undefined ? {} : { joining }),
     ...aheadAfter(before),
   };
-  const missed =
-    known !== undefined && gone > floor && joining === undefined
-      ? { missed: { from: floor + 1, to: gone } }
-      : {};
-  return { record, ...missed };
+  return { record, missed };
+}
+
+interface Epoch {
+  readonly taking: Taking;
+  readonly before: LastRecord | undefined;
+  /** Whoever had it before ended without a word. */
+  readonly died: boolean;
+}
+
+async function nextInput(
+  broker: Broker,
+  { info, delivered }: Source,
+  isHome: boolean,
+  { taking: { start, instance, earlier }, before, died }: Epoch,
+) {
+  const createdMs = Date.parse(info.created);
+  const stream = info.config.name;
+  const last = before === undefined && isHome ? await earlier(createdMs) : undefined;
+  const all = before?.inputs ?? (last === undefined ? [] : [last]);
+  const inputs = isHome ? all : all.filter((input) => input.stream === stream);
+  const known = inputs.find((i) => i.stream === stream && i.createdMs === createdMs);
+  // A stream that was made anew is read from its first event by whoever read the old one.
+  const anew = inputs.length > 0 ? "first" : start;
+  const floor = known?.floor ?? (await firstFloor(broker, info, anew));
+  const gone = info.state.first_seq - 1;
+  const isBehind = inputs.length === 0 || (known !== undefined && gone > known.floor);
+  const joining = isHome ? joiningAfter(before, { start, isBehind, instance }) : undefined;
+  const read = { stream, createdMs, floor: Math.max(floor, gone), above: known?.above ?? [] };
+  const kept = { ...read, above: aboveOnly(read) };
+  const tried = joining === undefined ? known : undefined; // what it reads again is in the compacted home
+  const trial = tried && trialAfter(tried.trial, died, kept, delivered);
+  const isMissed = known !== undefined && gone > floor && joining === undefined;
+  return {
+    input: trial === undefined ? kept : { ...kept, trial },
+    joining,
+    missed: isMissed ? { stream, from: floor + 1, to: gone } : undefined,
+  };
 }
 
 const joiningMax = 5; // processes that died of it: then the log, where what ends a process is found and becomes a letter

@@ -12,7 +12,10 @@ import { shapeOf } from "./shape.ts";
 import { finishSwitch } from "./switch.ts";
 
 /** A ledger that was just taken over, with how far it has come. */
-export type Took = InputRecord & { readonly record: LedgerRecord; readonly seq: number };
+export interface Took {
+  readonly record: LedgerRecord;
+  readonly seq: number;
+}
 
 /** Gives back the ledger as the work has left it. */
 export type Work = (fenced: Fenced, input: InputRecord) => Promise<Fenced>;
@@ -83,13 +86,13 @@ export function createTurns(broker: Broker, place: Place, atStart: AtStart): Tur
       asked = undefined;
       if (turn === undefined) {
         shape = record.shape;
-        return { ...took, record };
+        return { record, seq };
       }
-      const after = await done(fenced, took, turn);
+      const after = await done(fenced, record.inputs[0] as InputRecord, turn);
       entries.forget();
       if (after === undefined) return undefined;
       shape = after.record.shape;
-      return { ...took, record: after.record, seq: after.seq };
+      return { record: after.record, seq: after.seq };
     },
     refuse(why) {
       asked?.reject(why);

@@ -15,7 +15,13 @@ import {
   retryStream,
   windConsumer,
 } from "../../broker/index.ts";
-import { decodeMessage, describeThrown, EddyError, parseHeaderBlock } from "../../events/index.ts";
+import {
+  decodeMessage,
+  describeThrown,
+  EddyError,
+  parseHeaderBlock,
+  positionText,
+} from "../../events/index.ts";
 import { concludeDead } from "../conclude.ts";
 import { createAgain } from "../crashes/again.ts";
 import { decodeRelease, type Release } from "../held/release.ts";
@@ -38,8 +44,6 @@ export interface DueReader {
 
 export interface DueParts {
   readonly scope: Scope;
-  /** All positions up to here are completed and stored. */
-  readonly floor: () => number;
   readonly session: Pick<Session, "takeAgain">;
   /** What has to be over before anything comes back: suspects of a crash. */
   readonly after: Promise<void>;
@@ -50,11 +54,11 @@ const laterMs = 1_000;
 const againMs = 500;
 
 /** Starts to read, and keeps at it until it is stopped. */
-export function startDue({ scope, floor, session, after }: DueParts): DueReader {
+export function startDue({ scope, session, after }: DueParts): DueReader {
   const { broker } = scope;
   const { name } = scope.handler();
   const durableName = consumerName(broker.app, name);
-  const inFlight = new Map<number, Delivery>(); // by the origin's sequence
+  const inFlight = new Map<string, Delivery>(); // by the origin's position
   let read: DurableRead | undefined;
   let stopped = false;
   const keepAlive = setInterval(() => {
@@ -118,13 +122,13 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
       say("trouble", text, "EDDY_DUE_UNREADABLE");
       return message.ack();
     }
-    const { seq } = parcel.original.position;
-    if (stopped || inFlight.has(seq)) return later(message);
-    inFlight.set(seq, message);
+    const origin = positionText(parcel.original.position);
+    if (stopped || inFlight.has(origin)) return later(message);
+    inFlight.set(origin, message);
     try {
       await handOn(message, parcel);
     } catch (error) {
-      inFlight.delete(seq);
+      inFlight.delete(origin);
       throw error;
     }
   }
@@ -143,7 +147,7 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
     const { judgement, standing } = await judged(parcel);
     switch (judgement) {
       case "later":
-        inFlight.delete(position.seq);
+        inFlight.delete(positionText(position));
         return later(message);
       case "stale":
         await remove(message, parcel);
@@ -162,7 +166,7 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
 
   async function judged(parcel: Parcel) {
     const { letter, original } = parcel;
-    const passed = floor() >= original.position.seq; // before the standing is read
+    const passed = scope.ledger.isPassed(original.position); // before the standing is read
     const standing = await readStanding(broker.nc, scope.ledger.place, original.position);
     const isLetter = letter !== undefined;
     const judgement = judge({
@@ -193,13 +197,13 @@ export function startDue({ scope, floor, session, after }: DueParts): DueReader 
     await dropAside(broker, retryStream, parcel, asideOf(parcel));
     await removeMessage(broker.nc, retryStream, message.seq);
     message.ack();
-    inFlight.delete(parcel.original.position.seq);
+    inFlight.delete(positionText(parcel.original.position));
   }
 
   function jobOf(message: Delivery, parcel: Parcel, whole = parcel): Job {
     return makeJob(whole, scope, () => {
       remove(message, parcel).catch(() => {
-        inFlight.delete(parcel.original.position.seq);
+        inFlight.delete(positionText(parcel.original.position));
         later(message);
       });
     });

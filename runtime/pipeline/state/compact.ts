@@ -33,7 +33,7 @@ export function createCompact(scope: Scope): Compact | undefined {
   const { broker, defaults } = scope;
   const type = stateTypeOf(scope.handler().name);
   if (type === undefined) return undefined;
-  const { createdMs } = scope.ledger.input;
+  const createdMs = scope.ledger.inputs[0]?.createdMs ?? 0;
   const remembered = new Map<string, Origin | undefined>(); // in order of use: the first is the oldest
 
   function remember(key: string, origin: Origin | undefined): void {
