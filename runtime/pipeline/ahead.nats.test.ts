@@ -99,6 +99,7 @@ test("K4: a lone event with one effect pays for no batch, and several at once st
       committer.submit({
         ledger,
         slot: undefined,
+        stream: undefined,
         move: { from: "new", to: "handled" },
         messages: [effect(id)],
         onStored: () => void done++,
@@ -132,6 +133,7 @@ test("an effect of a small group that the server refuses is refused alone, and n
     committer.submit({
       ledger,
       slot: undefined,
+      stream: undefined,
       move: { from: "new", to: "handled" },
       messages: [message],
       onStored: () => outcomes.push("stored"),

@@ -47,6 +47,7 @@ async function startCommitter(url: string) {
       committer.submit({
         ledger,
         slot: undefined,
+        stream: undefined,
         move: { from: "new", to: "handled" },
         messages,
         onStored: stored,
@@ -136,6 +137,7 @@ test("of a group the server refuses one message in the middle of: its unit alone
     c.committer.submit({
       ledger,
       slot: undefined,
+      stream: undefined,
       move: { from: "new", to: "handled" },
       messages: sizes.map((size) => ({
         natsSubject: "events.t.note",

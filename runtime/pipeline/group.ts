@@ -12,6 +12,16 @@ export interface Unit extends Settlement {
   onRefused(why: string): void;
 }
 
+/** A unit that settles no event: messages of a handler, or none, with its next record. */
+export function unitAside(
+  ledger: Ledger,
+  messages: readonly BatchMessage[],
+  onStored: () => void = () => {},
+): Unit {
+  const none = { slot: undefined, stream: undefined, move: undefined };
+  return { ledger, ...none, messages, onStored, onRefused() {} };
+}
+
 const effectsMax = 8; // with a sync for each message a batch is cheaper from about a dozen on
 const unitsMax = 500;
 /** Up to so many ledgers, each stores a record of its own; more go into one batch. */

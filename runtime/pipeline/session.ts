@@ -12,6 +12,7 @@ import { ackWaitMs } from "./consume.ts";
 import { contractError, isLeftOut } from "./contract.ts";
 import { stopTurns } from "./enrich/turns.ts";
 import { createGate } from "./gate.ts";
+import { unitAside } from "./group.ts";
 import { createInOrder } from "./in-order.ts";
 import { createIntake, type Input, type Intake } from "./intake.ts";
 import { keyOfJob } from "./job-key.ts";
@@ -137,14 +138,7 @@ export function startSession({ scope, inputs, onGap }: SessionParts): Session {
   function recordProgress(): void {
     if (passed === 0 || !scope.alive()) return;
     passed = 0;
-    scope.committer.submit({
-      ledger: scope.ledger,
-      slot: undefined,
-      move: undefined,
-      messages: [],
-      onStored() {},
-      onRefused() {},
-    });
+    scope.committer.submit(unitAside(scope.ledger, []));
   }
 
   function isBusy(): boolean {

@@ -1,5 +1,11 @@
 // What each handler of an app has done, read from the server alone: ledgers and consumers. No runtime needs to run.
-import { type Broker, type ConsumerInfo, readMessage, streamInfo } from "../broker/index.ts";
+import {
+  type Broker,
+  type ConsumerInfo,
+  consumerInfo,
+  readMessage,
+  streamInfo,
+} from "../broker/index.ts";
 import { isPulled } from "./consume.ts";
 import { type Counts, noCounts } from "./ledger/counts.ts";
 import { isConsumerOf, placeNamed } from "./ledger/place.ts";
@@ -42,7 +48,7 @@ export async function readHandlers(broker: Broker): Promise<HandlerRow[]> {
           : "running",
       ...(record?.counts ?? noCounts()),
       ...(isOutdated(record, meta["eddy.shape"]) ? { outdated: true } : {}),
-      lag: lagOf(info),
+      lag: await lagOf(broker, info),
     });
   }
   return rows.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -62,6 +68,13 @@ function isOutdated(record: LedgerRecord | undefined, running: string | undefine
   return record?.shape !== undefined && running !== undefined && record.shape !== running;
 }
 
-function lagOf(info: ConsumerInfo): number {
-  return info.num_pending + info.num_ack_pending;
+/** In all of its streams. */
+async function lagOf({ jsm }: Broker, home: ConsumerInfo): Promise<number> {
+  const further: readonly string[] = JSON.parse(home.config.metadata?.["eddy.streams"] ?? "[]");
+  const others = await Promise.all(
+    further.map((stream) => consumerInfo(jsm, stream, home.name).catch(() => undefined)), // it is gone
+  );
+  let lag = 0;
+  for (const info of [home, ...others]) lag += info ? info.num_pending + info.num_ack_pending : 0;
+  return lag;
 }

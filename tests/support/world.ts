@@ -43,6 +43,8 @@ export interface World extends AsyncDisposable {
   start(options?: Pick<NodeOptions, "env" | "ready">): Promise<TestNode>;
   /** Stores events as a foreign producer does: without `Nats-Msg-Id`, so that the server dedupes nothing. */
   produce(events: readonly TestEvent[]): Promise<void>;
+  /** The same on subjects with another root: `hub` in place of `events`. */
+  produceOn(root: string, events: readonly TestEvent[]): Promise<void>;
   log(): Promise<LogEntry[]>;
   /** What `eddy handlers --json` says, once nothing is in flight and its sums are right. */
   settled(): Promise<ReadonlyMap<string, Row>>;
@@ -70,7 +72,8 @@ export async function startWorld(
     handlers,
     write,
     start: (more = {}) => startNode({ nats, handlers, ...more }),
-    produce: (events) => produce(nc, events),
+    produce: (events) => produce(nc, "events", events),
+    produceOn: (root, events) => produce(nc, root, events),
     log: () => readLog(nc),
     settled: () => settled(nats, nc),
     async [Symbol.asyncDispose]() {
@@ -80,7 +83,11 @@ export async function startWorld(
   };
 }
 
-async function produce(nc: NatsConnection, events: readonly TestEvent[]): Promise<void> {
+async function produce(
+  nc: NatsConnection,
+  root: string,
+  events: readonly TestEvent[],
+): Promise<void> {
   const js = jetstream(nc);
   const store = async ({ id, type, source = "/test", subject = id, data = {} }: TestEvent) => {
     const lines = headers();
@@ -89,7 +96,7 @@ async function produce(nc: NatsConnection, events: readonly TestEvent[]): Promis
       lines.set(`ce-${name}`, encodeURIComponent(value));
     }
     lines.set("content-type", "application/json");
-    await js.publish(`events.${type}.${subject}`, JSON.stringify(data), { headers: lines });
+    await js.publish(`${root}.${type}.${subject}`, JSON.stringify(data), { headers: lines });
   };
   // A server that is short of CPU answers thousands at once too late.
   for (let at = 0; at < events.length; at += 500) {

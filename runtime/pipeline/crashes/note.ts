@@ -1,5 +1,6 @@
 // A ledger record of its own, for what has to stand there before anything goes on.
 import type { BatchMessage } from "../../broker/index.ts";
+import { unitAside } from "../group.ts";
 import type { Trial } from "../ledger/record.ts";
 import type { Scope } from "../scope.ts";
 
@@ -25,16 +26,10 @@ export async function storeFenced(
   messages: readonly BatchMessage[],
 ): Promise<boolean> {
   let stored = false;
-  committer.submit({
-    ledger,
-    slot: undefined,
-    move: undefined,
-    messages,
-    onStored() {
-      stored = true;
-    },
-    onRefused() {},
+  const unit = unitAside(ledger, messages, () => {
+    stored = true;
   });
+  committer.submit(unit);
   await committer.settled();
   return stored;
 }

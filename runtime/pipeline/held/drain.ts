@@ -135,7 +135,7 @@ export function createDrains({ scope, table, enter, attempt, free }: DrainParts)
       table.arrived.delete(lane);
       const positions = await listNow(scope, lane);
       if (positions === undefined) return;
-      drain.positions = positions.filter(({ seq }) => !table.running.has(seq));
+      drain.positions = positions.filter((position) => table.runsIn(position) === undefined);
       drain.listed = true;
       if (drain.positions.length === 0 && !table.arrived.has(lane)) {
         free(lane);

@@ -4,6 +4,7 @@
 // A2 It ends with the session: a lane whose turns are forgotten is waited for by nobody.
 import type { BatchMessage } from "../../broker/index.ts";
 import type { Position, Token } from "../../events/index.ts";
+import { unitAside } from "../group.ts";
 import { readStanding, standingMessage } from "../retry/standing.ts";
 import type { Scope } from "../scope.ts";
 import type { Signal } from "../signal.ts";
@@ -64,14 +65,7 @@ async function storeAgain(scope: Scope, table: HeldTable, lane: Token): Promise<
     messages.push(...(await standings(scope, needed.slice(at, at + readAtOnce))));
   }
   for (let at = 0; at < messages.length; at += unitMessages) {
-    committer.submit({
-      ledger,
-      slot: undefined,
-      move: undefined,
-      messages: messages.slice(at, at + unitMessages),
-      onStored() {},
-      onRefused() {},
-    });
+    committer.submit(unitAside(ledger, messages.slice(at, at + unitMessages)));
   }
   await committer.settled();
   const now = table.get(lane);

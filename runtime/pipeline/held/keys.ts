@@ -107,6 +107,7 @@ async function park(scope: Scope, lane: Token, job: Job): Promise<void> {
   scope.committer.submit({
     ledger: scope.ledger,
     slot,
+    stream: position.stream,
     move,
     messages: [standingMessage(scope.ledger.place, position, { kind: "parked" })],
     onStored() {},

@@ -29,10 +29,10 @@ export function createParkedRuns(scope: Scope, table: HeldTable, attempt: Attemp
   const { deathsMax } = scope.crashes;
 
   async function conclude(lane: Token, found: Found): Promise<void> {
-    const { seq } = found.parcel.original.position;
-    table.running.set(seq, lane);
+    const { position } = found.parcel.original;
+    table.begin(position, lane);
     const job = makeJob(found.whole ?? found.parcel, scope, () => {
-      table.running.delete(seq);
+      table.over(position);
       dropParked(scope.broker, scope.handler().name, lane, found).catch(() => {}); // a later drain finds it done
     });
     job.key = keyIn(scope, lane, job);

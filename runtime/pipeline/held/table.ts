@@ -1,6 +1,6 @@
 // The held keys of one handler in memory: a small state for each, however much is parked behind it.
 // T1 A key that is not in the table is free, and nothing is parked of it.
-import type { Position, Token } from "../../events/index.ts";
+import { type Position, positionText, type Token } from "../../events/index.ts";
 import type { Held } from "./states.ts";
 
 export interface HeldKey {
@@ -19,9 +19,12 @@ export interface HeldTable {
   forget(lane: Token): void;
   /** The lane that an event holds. */
   heldBy(position: Position): Token | undefined;
-  /** Parked events that run, until what became of them is stored, by their sequence. */
-  readonly running: Map<number, Token>;
-  /** Lanes in which something was parked since their drain has listed what there is, and its lowest sequence. */
+  /** The lane in which a parked event runs, until what became of it is stored. */
+  runsIn(position: Position): Token | undefined;
+  begin(position: Position, lane: Token): void;
+  over(position: Position): void;
+  /** Lanes in which something was parked since their drain has listed what there is, and its lowest sequence of
+   * whatever stream: what is listed is in the order of sequences. */
   readonly arrived: Map<Token, number>;
   readonly size: number;
   entries(): Iterable<[Token, HeldKey]>;
@@ -29,20 +32,21 @@ export interface HeldTable {
 
 export function createTable(loaded: ReadonlyMap<Token, HeldKey>): HeldTable {
   const keys = new Map<Token, HeldKey>();
-  const holders = new Map<number, Token>(); // by sequence: a handler reads one stream
+  const holders = new Map<string, Token>();
+  const running = new Map<string, Token>();
   const holderOf = (lane: Token) => {
     const held = keys.get(lane)?.held;
-    return held !== undefined && "by" in held ? held.by.position.seq : undefined;
+    return held !== undefined && "by" in held ? positionText(held.by.position) : undefined;
   };
   const unhold = (lane: Token) => {
-    const seq = holderOf(lane);
-    if (seq !== undefined) holders.delete(seq);
+    const position = holderOf(lane);
+    if (position !== undefined) holders.delete(position);
   };
   const set = (lane: Token, next: HeldKey) => {
     unhold(lane);
     keys.set(lane, next);
-    const seq = holderOf(lane);
-    if (seq !== undefined) holders.set(seq, lane);
+    const position = holderOf(lane);
+    if (position !== undefined) holders.set(position, lane);
   };
   const arrived = new Map<Token, number>();
   for (const [lane, key] of loaded) set(lane, key);
@@ -54,8 +58,10 @@ export function createTable(loaded: ReadonlyMap<Token, HeldKey>): HeldTable {
       keys.delete(lane);
       arrived.delete(lane);
     },
-    heldBy: ({ seq }) => holders.get(seq),
-    running: new Map(),
+    heldBy: (position) => holders.get(positionText(position)),
+    runsIn: (position) => running.get(positionText(position)),
+    begin: (position, lane) => running.set(positionText(position), lane),
+    over: (position) => running.delete(positionText(position)),
     arrived,
     get size() {
       return keys.size;

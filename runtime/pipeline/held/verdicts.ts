@@ -2,9 +2,11 @@
 // V1 A change of a key is in the unit of the verdict that causes it: a crash sees both or none.
 // V2 A key that goes on is free at once where nothing was parked of it, else once its drain has found nothing left.
 // V3 Followers run once that is stored which lets them go. What is refused changes nothing.
+
 import type { BatchMessage } from "../../broker/index.ts";
 import { keyOf, type Position, type Token, token } from "../../events/index.ts";
 import { entryKey } from "../fold.ts";
+import { unitAside } from "../group.ts";
 import type { DeadReason, Verdict } from "../outcome.ts";
 import { type HeldChange, type Job, nextRun, type Scope } from "../scope.ts";
 import { heldMessage } from "./records.ts";
@@ -41,7 +43,7 @@ export function createVerdicts(
     const { position } = job;
     const holding = table.heldBy(position);
     const { key } = job;
-    const lane = holding ?? table.running.get(position.seq) ?? token(key);
+    const lane = holding ?? table.runsIn(position) ?? token(key);
     const known = table.get(lane);
     const role = holding === undefined ? roleOf(job, known) : "holder";
     const by = holderOf(job, role, known);
@@ -71,7 +73,7 @@ export function createVerdicts(
   }
 
   function roleOf(job: Job, known: HeldKey | undefined): Role {
-    const runs = table.running.has(job.position.seq);
+    const runs = table.runsIn(job.position) !== undefined;
     if (runs && known?.held.kind === "draining") return "follower";
     return job.from === "new" && known === undefined ? "first" : "passed";
   }
@@ -101,9 +103,7 @@ export function createVerdicts(
   }
 
   function record(message: BatchMessage | undefined): void {
-    if (message === undefined) return;
-    const none = { slot: undefined, move: undefined };
-    committer.submit({ ledger, ...none, messages: [message], onStored() {}, onRefused() {} });
+    if (message !== undefined) committer.submit(unitAside(ledger, [message]));
   }
 
   function report({ key, held }: HeldKey, state: Held["kind"] | "free"): void {

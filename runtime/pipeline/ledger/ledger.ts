@@ -22,7 +22,7 @@ export interface Settlement {
   /** The floor's slot, where the event came from the stream (a retry's position is long completed). */
   readonly slot: number | undefined;
   /** Whose floor that is. */
-  readonly stream?: string;
+  readonly stream: string | undefined;
   /** Absent where the position held no event of the handler. */
   readonly move: Move | undefined;
 }
@@ -76,7 +76,7 @@ export function holdLedger<Item>(start: LedgerStart, floors: readonly Floor<Item
   let { record } = start;
   const byStream = new Map(record.inputs.map(({ stream }, at) => [stream, floors[at]]));
   const only = floors.length === 1 ? floors[0] : undefined;
-  const floorOf = (stream = "") => only ?? byStream.get(stream);
+  const floorOf = (stream: string | undefined) => only ?? byStream.get(stream ?? "");
   const counts: Counts = { ...record.counts };
   let commit = record.commit + 1;
   let lastSeq = start.seq;

@@ -6,7 +6,7 @@
 import type { Handler } from "../../authoring/index.ts";
 import { type Broker, readAll, readMessage, readRange } from "../../broker/index.ts";
 import { decodeMessage, eventSubject, keyOf, parseHeaderBlock, token } from "../../events/index.ts";
-import type { Unit } from "../group.ts";
+import { unitAside } from "../group.ts";
 import type { InputRecord } from "../ledger/record.ts";
 import { decodeStanding } from "../retry/standing.ts";
 import type { Job, Scope } from "../scope.ts";
@@ -50,22 +50,18 @@ export async function joinFromState(joining: Joining): Promise<"again" | "lost">
     }
   }
   for await (const messages of scope.entries?.leftovers() ?? []) {
-    for (const message of messages) committer.submit(unitOf(scope, [message]));
+    for (const message of messages) committer.submit(unitAside(ledger, [message]));
     await committer.settled();
     if (!goesOn()) return scope.alive() ? "again" : "lost";
   }
   ledger.join(completed === undefined ? input : above(completed, input.floor));
-  committer.submit(unitOf(scope, []));
+  committer.submit(unitAside(ledger, []));
   await committer.settled();
   return scope.alive() ? "again" : "lost";
 }
 
 function above({ floor, above }: Pick<InputRecord, "floor" | "above">, gone: number) {
   return floor >= gone ? { floor, above } : { floor: gone, above: [] };
-}
-
-function unitOf({ ledger }: Scope, messages: Unit["messages"]): Unit {
-  return { ledger, slot: undefined, move: undefined, messages, onStored() {}, onRefused() {} };
 }
 
 const atOnce = 500;
