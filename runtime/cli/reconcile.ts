@@ -68,9 +68,12 @@ const columns = [
   "entries",
 ] as const satisfies readonly (keyof Reconciled)[];
 
-function findingLine({ name }: Reconciled, { kind, what, seq, source, id, text }: Finding): string {
+function findingLine(
+  { name }: Reconciled,
+  { kind, what, seq, stream, source, id, text }: Finding,
+): string {
   const which = what === undefined ? kind : `${kind} ${what}`;
-  const where = seq === undefined ? "" : ` ${seq}`;
+  const where = seq === undefined ? "" : ` ${stream === undefined ? "" : `${stream}:`}${seq}`;
   const event = id === undefined ? "" : ` (source ${source}, id ${id})`;
   return printable(`${which}: ${name}${where}${event}: ${text}`);
 }

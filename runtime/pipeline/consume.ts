@@ -41,6 +41,11 @@ export function inputsOf(
   return [home, ...further.filter((stream) => stream !== home)];
 }
 
+/** The streams beside the home stream that its handler reads, as its consumer says when no runtime runs. */
+export function furtherStreams(consumer: ConsumerInfo | undefined): readonly string[] {
+  return JSON.parse(consumer?.config.metadata?.["eddy.streams"] ?? "[]");
+}
+
 export function consumerConfig(
   { app, home }: Pick<Broker, "app" | "home">,
   handler: Handler,

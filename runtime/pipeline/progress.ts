@@ -2,12 +2,19 @@
 // until it has folded what stands at a position.
 // P1 A position counts as passed only once the entries that it changed can be read. P2 Positions that hold no event of
 // the projection are passed as soon as it has nothing left to read. P3 What waits for a retry or is dead is lacking.
-import { type Broker, consumerInfo, readMessage, streamInfo } from "../broker/index.ts";
+import {
+  type Broker,
+  type ConsumerInfo,
+  consumerInfo,
+  readMessage,
+  streamInfo,
+} from "../broker/index.ts";
 import type { Position } from "../events/index.ts";
 import { missingAhead } from "./ahead.ts";
+import { furtherStreams } from "./consume.ts";
 import { holds, type Intervals } from "./ledger/floor.ts";
 import { consumerName, projectionPlace } from "./ledger/place.ts";
-import { decodeRecord } from "./ledger/record.ts";
+import { decodeRecord, type InputRecord } from "./ledger/record.ts";
 import { readStanding, type Standing } from "./retry/standing.ts";
 
 /** What is needed of a broker to read. */
@@ -16,7 +23,8 @@ export type Reading = Pick<Broker, "nc" | "jsm" | "app" | "home">;
 export interface Progress {
   /** Every event of the projection up to here has its outcome. */
   readonly at: Position;
-  /** For how long the oldest event that it has not folded has been stored, in ms; 0 where none is left. */
+  /** For how long the oldest event that it has not folded has been stored, in ms, in whichever of its streams; 0 where none
+   * is left. */
   readonly staleMs: number;
   readonly nothingLeft: boolean;
   /** False while entries that the record carries are on their way: it says more than can be read. */
@@ -47,10 +55,29 @@ export async function readProgress(
   const since = ahead?.since || last.seq;
   const unwritten = ahead && (await missingAhead(broker, place, { ...ahead, since }));
   const written = unwritten === undefined || unwritten.length === 0;
-  const nothingLeft = consumer?.num_pending === 0 && consumer.num_ack_pending === 0;
-  const filter = consumer?.config.filter_subject ?? ">";
-  const staleMs = nothingLeft ? 0 : await ageBehind(broker, stream, filter, input.floor);
+  const nothingLeft = isReadUp(consumer);
+  const others = inputs.filter((known) => known !== input && isRead(broker, consumer, known));
+  const ages = await Promise.all([
+    nothingLeft ? 0 : ageBehind(broker, input, consumer),
+    ...others.map((other) => ageIn(broker, projection, other)),
+  ]);
+  const staleMs = Math.max(...ages);
   return { at: { stream, seq: input.floor }, above: input.above, nothingLeft, written, staleMs };
+}
+
+function isReadUp(consumer: ConsumerInfo | undefined): boolean {
+  return consumer?.num_pending === 0 && consumer.num_ack_pending === 0;
+}
+
+/** Its record also has the streams that it does not read any more. */
+function isRead({ home }: Reading, consumer: ConsumerInfo | undefined, { stream }: InputRecord) {
+  return stream === home || furtherStreams(consumer).includes(stream);
+}
+
+async function ageIn(broker: Reading, projection: string, input: InputRecord): Promise<number> {
+  const name = consumerName(broker.app, projection);
+  const consumer = await consumerInfo(broker.jsm, input.stream, name);
+  return isReadUp(consumer) ? 0 : await ageBehind(broker, input, consumer);
 }
 
 /** Whether the projection shows what stands at a position of the stream whose progress was read before. */
@@ -73,7 +100,12 @@ async function isStored({ jsm }: Reading, { stream, seq }: Position): Promise<bo
   return seq <= ((await streamInfo(jsm, stream))?.state.last_seq ?? 0);
 }
 
-async function ageBehind(broker: Reading, stream: string, filter: string, floor: number) {
+async function ageBehind(
+  broker: Reading,
+  { stream, floor }: InputRecord,
+  consumer: ConsumerInfo | undefined,
+): Promise<number> {
+  const filter = consumer?.config.filter_subject ?? ">";
   const next = await readMessage(broker.nc, stream, { seq: floor + 1, next_by_subj: filter });
   return next === undefined ? 0 : Math.max(0, Date.now() - next.time.getTime());
 }

@@ -6,7 +6,7 @@ import {
   readMessage,
   streamInfo,
 } from "../broker/index.ts";
-import { isPulled } from "./consume.ts";
+import { furtherStreams, isPulled } from "./consume.ts";
 import { type Counts, noCounts } from "./ledger/counts.ts";
 import { isConsumerOf, placeNamed } from "./ledger/place.ts";
 import { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
@@ -70,9 +70,10 @@ function isOutdated(record: LedgerRecord | undefined, running: string | undefine
 
 /** In all of its streams. */
 async function lagOf({ jsm }: Broker, home: ConsumerInfo): Promise<number> {
-  const further: readonly string[] = JSON.parse(home.config.metadata?.["eddy.streams"] ?? "[]");
   const others = await Promise.all(
-    further.map((stream) => consumerInfo(jsm, stream, home.name).catch(() => undefined)), // it is gone
+    furtherStreams(home).map((stream) =>
+      consumerInfo(jsm, stream, home.name).catch(() => undefined),
+    ), // it is gone
   );
   let lag = 0;
   for (const info of [home, ...others]) lag += info ? info.num_pending + info.num_ack_pending : 0;

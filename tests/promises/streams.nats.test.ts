@@ -2,10 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
+import type { Reconciled } from "../../runtime/pipeline/index.ts";
 import { decodeRecord } from "../../runtime/pipeline/ledger/record.ts";
 import { readEntries } from "../faults/log.ts";
+import { eddyJson, runEddy } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
 import { addHub, hubRoot, hubStream, untilHubHas } from "../support/hub.ts";
+import { supervise } from "../support/supervisor.ts";
 import { countsOf, startWorld, type TestEvent, type World } from "../support/world.ts";
 
 const type = "com.acme.stock.counted";
@@ -38,6 +41,17 @@ const counted = (source: string, from: number, to: number): TestEvent[] =>
 interface Stock {
   readonly events: number;
   readonly sum: number;
+}
+
+interface Letter {
+  readonly reason: string;
+  readonly origin: { readonly stream: string };
+}
+
+/** What `eddy reconcile` says. */
+async function assertReconciled(world: World, events: number, letters: number): Promise<void> {
+  const [row] = await eddyJson<Reconciled[]>(world.nats, "reconcile");
+  assert.deepEqual([row?.events, row?.lag, row?.letters, row?.findings], [events, 0, letters, []]);
 }
 
 const entriesOf = (world: World) => readEntries(world.nc, "stock");
@@ -101,6 +115,7 @@ test("P1 P2: killed four times while both streams run, it has folded each event 
   assert.equal(floors[hubStream], count + 10);
   assert.ok((floors.EVENTS ?? 0) >= count);
   assert.ok(last.output().includes("is running"));
+  await assertReconciled(world, 2 * count + 10, 0);
 });
 
 test("P3: a stream that is added is read from its first event, one that is left out is not forgotten, and one that is not there says so", async () => {
@@ -125,6 +140,35 @@ test("P3: a stream that is added is read from its first event, one that is left 
   const late = counted("/hub", 100, 150);
   await world.produceOn(hubRoot, late);
   await untilFolded(world, fold(home, hub, more, late));
+});
+
+test("P4: an event of each stream that ends the process is found and becomes a letter; all else is folded once", async () => {
+  const source = stock().replace(
+    "apply: (state, e) =>",
+    "apply: (state, e) => e.data.n === 7 ? process.exit(1) :",
+  );
+  await using world = await startWorld({ "stock.ts": source });
+  await addHub(world.nc);
+  await using life = await supervise(world);
+  const [home, hub] = [counted("/here", 0, 60), counted("/hub", 0, 60)];
+  await Promise.all([world.produce(home), world.produceOn(hubRoot, hub)]);
+  const letters = async () => await eddyJson<Letter[]>(world.nats, "dead", "list");
+  const two = async () => (await letters()).length === 2;
+  await eventually(two, { timeoutMs: 120_000, what: "that both are letters" });
+  const named = (await letters()).map(({ origin, reason }) => `${origin.stream} ${reason}`);
+  assert.deepEqual(named.sort(), ["EVENTS crash", "HUB crash"]);
+  assert.deepEqual(countsOf(await world.settled(), "stock"), [120, 118, 0, 2]);
+  const others = (all: readonly TestEvent[]) => all.filter(({ id }) => id !== "e7");
+  assert.deepEqual(await entriesOf(world), fold(others(home), others(hub)));
+  assert.ok(life.deaths <= 8, `${life.deaths} deaths`);
+  await assertReconciled(world, 120, 2);
+  // A letter of the other stream that somebody removed is named by that stream.
+  const jsm = await jetstreamManager(world.nc);
+  await jsm.streams.purge("DEAD", { filter: `dead.eddy.stock.${hubStream}.*` });
+  const { out } = await runEddy(["reconcile", "--json"], { EDDY_NATS_SERVERS: world.nats.url });
+  const [row] = JSON.parse(out) as Reconciled[];
+  const found = row?.findings.map(({ what, stream, id }) => `${what} ${stream} ${id}`);
+  assert.deepEqual(found, [`letter ${hubStream} e7`]);
 });
 
 test("P4: an event of one stream that fails holds its key back in both where it is asked for, and no other key", async () => {

@@ -57,14 +57,17 @@ export interface Marker {
 }
 
 const format = 1;
-const formatAhead = 2; // whoever does not know it must not take such a ledger over: effects would be lost
+// Whoever does not know these must not take such a ledger over: effects would be lost, or positions of further streams,
+// whose events would then be folded again.
+const formatAhead = 2;
+const formatStreams = 3;
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false });
 
 export function encodeRecord(record: LedgerRecord): Uint8Array {
   const c = record.counts;
   return packr.pack([
-    record.ahead === undefined ? format : formatAhead,
+    formatOf(record),
     record.epoch,
     record.instance,
     record.commit,
@@ -74,11 +77,16 @@ export function encodeRecord(record: LedgerRecord): Uint8Array {
   ]);
 }
 
+function formatOf({ inputs, ahead }: LedgerRecord): number {
+  if (inputs.length > 1) return formatStreams;
+  return ahead === undefined ? format : formatAhead;
+}
+
 /** Throws `EDDY_LEDGER_UNREADABLE` for bytes that no version of this runtime wrote. */
 export function decodeRecord(bytes: Uint8Array): LedgerRecord {
   try {
     const [version, epoch, instance, commit, c, inputs, added] = unpackr.unpack(bytes) as Wire;
-    if (version !== format && version !== formatAhead)
+    if (version !== format && version !== formatAhead && version !== formatStreams)
       throw new RangeError(`format ${String(version)}`);
     const [delivered, handled, duplicate, expired, retrying, dead, filtered = 0] = c;
     return {

@@ -1,4 +1,4 @@
-// One handler's account while the log is read: its tally, its standings and its effects. Pure; fed in stream order.
+// One handler's account of one stream while that is read: its tally, its standings and its effects. Pure; fed in stream order.
 import type { Identity } from "../identities/identity.ts";
 import type { Standing } from "../retry/standing.ts";
 import { createStandings, type Standings } from "./standings.ts";
@@ -19,8 +19,10 @@ export interface Stood {
   readonly discarded: number;
 }
 
+/** Of one stream that the handler reads. */
 export interface Account {
   readonly subject: Subject;
+  readonly stream: string;
   readonly tally: Tally;
   readonly standings: Standings;
   stood: Stood;
@@ -33,9 +35,10 @@ export interface Account {
 
 const wrongMax = 1_000;
 
-export function createAccount(subject: Subject, tally: Tally): Account {
+export function createAccount(subject: Subject, stream: string, tally: Tally): Account {
   return {
     subject,
+    stream,
     tally,
     standings: createStandings(),
     stood: { waiting: 0, dead: 0, discarded: 0 },

@@ -10,8 +10,9 @@ export interface Finding {
   readonly kind: "missing" | "doubled" | "causeless" | "counts";
   /** What is missing; absent for the other kinds. */
   readonly what?: "outcome" | "retry" | "letter";
-  /** Position in the home stream. */
+  /** Position in `stream`; in the home stream where that is absent. */
   readonly seq?: number;
+  readonly stream?: string;
   readonly source?: string;
   readonly id?: string;
   readonly text: string;
@@ -33,17 +34,35 @@ export interface Judged {
   readonly notes: readonly string[];
 }
 
-export function judgeAccount(account: Account, beside: Beside): Judged {
+/** A handler's account of one of its streams, and what was read beside that. */
+export interface Part {
+  readonly account: Account;
+  readonly beside: Beside;
+}
+
+/** Of one handler; the part of the home stream first, whose tally is that of all. */
+export function judgeHandler(parts: readonly [Part, ...Part[]]): Judged {
+  const [{ account, beside }, ...further] = parts;
   const tallied = account.tally.result();
   return {
     findings: [
       ...outcomes(tallied),
       ...retries(account, beside),
       ...letters(account, beside),
+      ...further.flatMap((part) =>
+        [...retries(part.account, part.beside), ...letters(part.account, part.beside)].map(
+          (finding): Finding => ({ ...finding, stream: part.account.stream }),
+        ),
+      ),
       ...effects(account, beside),
-      ...counts(account, tallied, beside),
+      ...counts(parts, tallied),
     ],
-    notes: notes(account, tallied, beside),
+    notes: [
+      ...notes(account, tallied),
+      ...parts.flatMap((part, at) =>
+        notesOfStream(part, at === 0 ? undefined : part.account.stream),
+      ),
+    ],
   };
 }
 
@@ -107,7 +126,9 @@ function effects({ doubled, causeless, more }: Account, { whole }: Beside): Find
   return found;
 }
 
-function counts({ stood, standings }: Account, tallied: Tallied, beside: Beside): Finding[] {
+function counts(parts: readonly Part[], tallied: Tallied): Finding[] {
+  const whole = parts.every(({ beside }) => beside.whole);
+  const all = (of: (part: Part) => number) => parts.reduce((sum, part) => sum + of(part), 0);
   const found: Finding[] = [];
   const differ = (text: string) => void found.push({ kind: "counts", text });
   const { last, excess, falseDuplicates } = tallied;
@@ -115,29 +136,46 @@ function counts({ stood, standings }: Account, tallied: Tallied, beside: Beside)
   const { delivered, handled, duplicate, filtered, expired, retrying, dead } = last.counts;
   const sum = handled + duplicate + filtered + expired + retrying + dead;
   if (delivered !== sum) differ(`delivered is ${delivered}, the outcomes are ${sum}`);
-  if (falseDuplicates > 0 && beside.whole)
+  if (falseDuplicates > 0 && whole)
     differ(`${falseDuplicates} events were taken for duplicates, but repeat none in the stream`);
   if (excess > 0) differ(`${excess} events more were counted than it has completed`);
   // What was cut from the head took standings with it: then only the other direction tells.
-  if (stood.waiting > retrying || (beside.whole && stood.waiting < retrying))
-    differ(`retrying is ${retrying}, waiting are ${stood.waiting}`);
-  const kept = [...standings.dead].filter((seq) => beside.letters.get(seq) === "expired").length;
-  const least = stood.dead - kept; // one that is discarded was dead or had expired
-  const most = least + stood.discarded;
-  if (dead < least || (beside.whole && dead > most))
+  const waiting = all(({ account }) => account.stood.waiting);
+  if (waiting > retrying || (whole && waiting < retrying))
+    differ(`retrying is ${retrying}, waiting are ${waiting}`);
+  const kept = all(keptOf);
+  const least = all(({ account }) => account.stood.dead) - kept; // one that is discarded was dead or had expired
+  const most = least + all(({ account }) => account.stood.discarded);
+  if (dead < least || (whole && dead > most))
     differ(`dead is ${dead}, standings say ${least === most ? least : `${least} to ${most}`}`);
   if (expired < kept) differ(`expired is ${expired}, kept as letters are ${kept}`);
   return found;
 }
 
-function notes(account: Account, tallied: Tallied, { whole, firstSeq, letters }: Beside): string[] {
-  const { subject, causeless, standings } = account;
-  const { restarts, unwanted, last } = tallied;
+/** What has expired and is kept as a letter. */
+function keptOf({ account, beside }: Part): number {
+  return [...account.standings.dead].filter((seq) => beside.letters.get(seq) === "expired").length;
+}
+
+function notesOfStream({ account, beside }: Part, name: string | undefined): string[] {
+  const { causeless, standings } = account;
+  const { whole, firstSeq, letters } = beside;
+  const of = name === undefined ? "" : ` of ${name}`;
   const said: string[] = [];
   if (!whole)
-    said.push(`positions before ${firstSeq} were cut from the head: they are not counted`);
+    said.push(`positions${of} before ${firstSeq} were cut from the head: they are not counted`);
   if (!whole && causeless.length > 0)
     said.push(`${causeless.length} effects follow from events that were cut, or from none`);
+  const orphans = [...letters.keys()].filter((seq) => !standings.dead.has(seq)).length;
+  if (orphans > 0)
+    said.push(
+      `${orphans} letters${of} belong to no dead event: a crash left them, or their record was cut`,
+    );
+  return said;
+}
+
+function notes({ subject }: Account, { restarts, unwanted, last }: Tallied): string[] {
+  const said: string[] = [];
   if (subject.wants === undefined)
     said.push("its consumer does not say which types it reads: start the runtime once");
   if (last === undefined) said.push("it has no ledger: it never ran, or its ledger was removed");
@@ -145,10 +183,5 @@ function notes(account: Account, tallied: Tallied, { whole, firstSeq, letters }:
     said.push(`its ledger went back ${restarts} times: steps over that were not compared`);
   if (unwanted > 0)
     said.push(`${unwanted} events were passed before its declaration had their type`);
-  const orphans = [...letters.keys()].filter((seq) => !standings.dead.has(seq)).length;
-  if (orphans > 0)
-    said.push(
-      `${orphans} letters belong to no dead event: a crash left them, or their record was cut`,
-    );
   return said;
 }

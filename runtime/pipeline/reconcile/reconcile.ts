@@ -2,19 +2,19 @@
 // doubled. A runtime may run meanwhile: what looks wrong is looked at again before it is said.
 // M1 Memory: what is open, what is wrong, and hashes of the events (tens of bytes each); never the events themselves.
 import { type Broker, readMessage, streamInfo } from "../../broker/index.ts";
-import { EddyError, isEventSubject } from "../../events/index.ts";
+import { EddyError, isEventSubject, type Position } from "../../events/index.ts";
 import { effectRoot } from "../emit.ts";
 import { eventOf } from "../identities/identity.ts";
 import { type Counts, noCounts } from "../ledger/counts.ts";
 import type { LedgerRecord } from "../ledger/record.ts";
 import { type Account, createAccount, enterStanding, stoodNow } from "./account.ts";
 import { createChains } from "./chains.ts";
-import { createCursorTally } from "./cursor-tally.ts";
-import { type Beside, type Finding, judgeAccount } from "./findings.ts";
+import { createCursorTallies } from "./cursor-tally.ts";
+import { type Beside, type Finding, judgeHandler, type Part } from "./findings.ts";
 import { isStillMissing, readBucket, readReasons, readRetries } from "./read-aside.ts";
 import { type Extent, eachStored, identityOf, intoAccounts, type Progress } from "./read-home.ts";
 import { readSubjects, type Subject } from "./subjects.ts";
-import { createTally, type Mark } from "./tally.ts";
+import { createTally } from "./tally.ts";
 
 export interface Reconciled extends Counts {
   readonly name: string;
@@ -45,55 +45,85 @@ export async function reconcile(
   if (missing !== undefined)
     throw new EddyError("EDDY_NOT_FOUND", `there is no handler ${missing}. See: eddy handlers`);
   if (subjects.length === 0) return [];
-  const first = await extentOf(broker);
-  const opened = [];
-  for (const subject of subjects) opened.push(await openAccount(broker, subject, first));
-  const accounts = opened.map(({ account }) => account);
-  const extent = await extentOf(broker); // after the cursors: what they have completed is within
-  const into = intoAccounts(accounts, createChains(), extent);
-  await eachStored(broker, extent, (message) => {
-    into(message);
-    if (message.seq % 1_000 === 0) onProgress(message.seq, extent.lastSeq);
-  });
-  await findCauses(broker, accounts, extent);
+  const first = await extentsOf(broker, subjects);
+  const opened: Opened[] = [];
+  for (const subject of subjects) opened.push(await openAccounts(broker, subject, first));
+  const extents = await extentsOf(broker, subjects); // after the cursors: what they have completed is within
+  const all = opened.flatMap(({ accounts }) => accounts);
+  for (const extent of extents.values()) {
+    const accounts = all.filter(({ stream }) => stream === extent.stream);
+    const into = intoAccounts(accounts, createChains(), extent);
+    await eachStored(broker, extent, (message) => {
+      into(message);
+      if (message.seq % 1_000 === 0) onProgress(message.seq, extent.lastSeq);
+    });
+    if (extent.stream === broker.home) await findCauses(broker, accounts, extent);
+  }
   const rows: Reconciled[] = [];
-  for (const { account, entries } of opened)
-    rows.push(await close(broker, account, entries, extent));
+  for (const one of opened) rows.push(await close(broker, one, extents));
   return rows;
 }
 
-async function extentOf(broker: Broker): Promise<Extent> {
-  const info = await streamInfo(broker.jsm, broker.home);
-  if (info === undefined)
-    throw new EddyError("EDDY_HOME_MISSING", `there is no stream ${broker.home} on this server`);
-  const { first_seq: firstSeq, last_seq: lastSeq } = info.state;
-  return { stream: broker.home, createdMs: Date.parse(info.created), firstSeq, lastSeq };
+type Extents = ReadonlyMap<string, Extent>;
+
+/** A handler's accounts, that of the home stream first. */
+interface Opened {
+  readonly accounts: readonly [Account, ...Account[]];
+  readonly entries: number | null;
 }
 
-async function openAccount(
-  broker: Broker,
-  subject: Subject,
-  extent: Extent,
-): Promise<{ account: Account; entries: number | null }> {
-  if (subject.kind === "reaction") {
-    const tally = createTally(Math.max(1, subject.wants?.length ?? 0), extent.firstSeq);
-    return { account: createAccount(subject, tally), entries: null };
+/** Of all streams that are read, the home stream first. */
+async function extentsOf(broker: Broker, subjects: readonly Subject[]): Promise<Extents> {
+  const found = new Map<string, Extent>();
+  for (const stream of new Set([broker.home, ...subjects.flatMap(({ streams }) => streams)]))
+    found.set(stream, await extentOf(broker, stream));
+  return found;
+}
+
+async function extentOf(broker: Broker, stream: string): Promise<Extent> {
+  const info = await streamInfo(broker.jsm, stream);
+  if (info !== undefined) {
+    const { first_seq: firstSeq, last_seq: lastSeq } = info.state;
+    return { stream, createdMs: Date.parse(info.created), firstSeq, lastSeq };
   }
-  const { record, standings, entries } = await readBucket(broker, subject, extent.stream);
-  const mark = record && markOf(record, extent);
-  const account = createAccount(
-    subject,
-    createCursorTally(mark, subject.fromFirst && extent.firstSeq <= 1),
-  );
-  for (const { seq, standing } of standings) enterStanding(account, seq, standing);
-  account.stood = stoodNow(account);
-  return { account, entries };
+  if (stream === broker.home)
+    throw new EddyError("EDDY_HOME_MISSING", `there is no stream ${stream} on this server`);
+  return { stream, createdMs: 0, firstSeq: 1, lastSeq: 0 };
 }
 
-function markOf({ inputs, counts }: LedgerRecord, extent: Extent): Mark | undefined {
-  const input = inputs.find(({ stream }) => stream === extent.stream);
-  if (input === undefined || input.createdMs !== extent.createdMs) return undefined;
-  return { floor: input.floor, above: input.above, counts };
+async function openAccounts(broker: Broker, subject: Subject, extents: Extents): Promise<Opened> {
+  const all = subject.streams.map((stream) => extents.get(stream) as Extent);
+  const home = all[0] as Extent;
+  if (subject.kind === "reaction") {
+    const tally = createTally(Math.max(1, subject.wants?.length ?? 0), home.firstSeq);
+    return { accounts: [createAccount(subject, home.stream, tally)], entries: null };
+  }
+  const { record, standings, entries } = await readBucket(broker, subject);
+  const inputs = all.map(({ stream, createdMs }) =>
+    record?.inputs.find((input) => input.stream === stream && input.createdMs === createdMs),
+  );
+  const known = inputs.some((input) => input !== undefined);
+  const tallies = createCursorTallies({
+    inputs,
+    counts: known ? record?.counts : undefined,
+    isBase: subject.fromFirst && isWhole(record, all),
+  });
+  const accounts = tallies.map((tally, at) => {
+    const { stream } = all[at] as Extent;
+    const account = createAccount(subject, stream, tally);
+    for (const { position, standing } of standings)
+      if (position.stream === stream) enterStanding(account, position.seq, standing);
+    account.stood = stoodNow(account);
+    return account;
+  });
+  return { accounts: accounts as [Account, ...Account[]], entries };
+}
+
+/** Whether the counts are those of these streams, all of which are there from their first event on. */
+function isWhole(record: LedgerRecord | undefined, extents: readonly Extent[]): boolean {
+  const streams = new Set(extents.map(({ stream }) => stream));
+  const readOthers = record?.inputs.some(({ stream }) => !streams.has(stream)) === true;
+  return !readOthers && extents.every(({ firstSeq }) => firstSeq <= 1);
 }
 
 // An effect's cause may be of a type that its handler does not read any more: then all events are looked at again.
@@ -126,18 +156,19 @@ async function findCauses(
 
 async function close(
   broker: Broker,
-  account: Account,
-  entries: number | null,
-  extent: Extent,
+  { accounts, entries }: Opened,
+  extents: Extents,
 ): Promise<Reconciled> {
-  const { subject, tally, standings, effects } = account;
-  const beside: Beside = {
-    retries: standings.waiting.size > 0 ? await readRetries(broker, subject) : new Set(),
-    letters: await readReasons(broker, subject),
-    whole: extent.firstSeq <= 1,
-    firstSeq: extent.firstSeq,
+  const [home, ...further] = accounts;
+  const partOf = async (account: Account): Promise<Part> => {
+    const { firstSeq } = extents.get(account.stream) as Extent;
+    return { account, beside: await readBeside(broker, account, firstSeq) };
   };
-  const { findings, notes } = judgeAccount(account, beside);
+  const parts: [Part, ...Part[]] = [await partOf(home)];
+  for (const account of further) parts.push(await partOf(account));
+  const { findings, notes } = judgeHandler(parts);
+  const { subject, tally, effects } = home;
+  const sum = (of: (part: Part) => number) => parts.reduce((all, part) => all + of(part), 0);
   const { events, lag, last } = tally.result();
   return {
     name: subject.name,
@@ -147,12 +178,25 @@ async function close(
     above: (last?.above.length ?? 0) / 2,
     lag,
     ...(last?.counts ?? noCounts()),
-    waiting: standings.waiting.size,
-    letters: beside.letters.size,
+    waiting: sum(({ account }) => account.standings.waiting.size),
+    letters: sum(({ beside }) => beside.letters.size),
     effects,
     entries,
     findings: await named(broker, subject, findings),
     notes,
+  };
+}
+
+async function readBeside(
+  broker: Broker,
+  { subject, stream, standings }: Account,
+  firstSeq: number,
+): Promise<Beside> {
+  return {
+    retries: standings.waiting.size > 0 ? await readRetries(broker, subject, stream) : new Set(),
+    letters: await readReasons(broker, subject, stream),
+    whole: firstSeq <= 1,
+    firstSeq,
   };
 }
 
@@ -169,19 +213,22 @@ async function named(
   if (findings.some(({ what }) => what === "retry" || what === "letter"))
     await new Promise((resolve) => setTimeout(resolve, againMs));
   for (const finding of findings.slice(0, namedMax)) {
-    const { what, seq, id } = finding;
+    const { what, seq, stream = broker.home, id } = finding;
     if (seq !== undefined && (what === "retry" || what === "letter"))
-      if (!(await isStillMissing(broker, subject, what, seq))) continue;
+      if (!(await isStillMissing(broker, subject, what, { stream, seq }))) continue;
     if (seq === undefined || id !== undefined) said.push(finding);
-    else said.push({ ...finding, ...(await identityAt(broker, seq)) });
+    else said.push({ ...finding, ...(await identityAt(broker, { stream, seq })) });
   }
   const more = findings.length - namedMax;
   if (more > 0) said.push({ kind: "counts", text: `${more} more findings are not named` });
   return said;
 }
 
-async function identityAt(broker: Broker, seq: number): Promise<{ source?: string; id?: string }> {
-  const message = await readMessage(broker.nc, broker.home, { seq });
+async function identityAt(
+  broker: Broker,
+  { stream, seq }: Position,
+): Promise<{ source?: string; id?: string }> {
+  const message = await readMessage(broker.nc, stream, { seq });
   if (message === undefined) return {};
   const block = message.headers ?? new Uint8Array(0);
   const event = eventOf(Buffer.concat([block, message.data]), block.byteLength);

@@ -1,6 +1,7 @@
 // The handlers of an app as the server knows them: what each wants, and where its records stand.
 import { type Broker, type ConsumerInfo, streamInfo } from "../../broker/index.ts";
 import { natsSubject, typeTokens } from "../../events/index.ts";
+import { furtherStreams } from "../consume.ts";
 import { isConsumerOf, type Place, placeNamed } from "../ledger/place.ts";
 import { sourceOf } from "../terms.ts";
 
@@ -12,7 +13,9 @@ export interface Subject {
   readonly source: string;
   /** NATS subjects of its types without the key; undefined where its consumer does not say. */
   readonly wants: readonly string[] | undefined;
-  /** It began at the first event of the stream. */
+  /** The streams that it reads, the home stream first. */
+  readonly streams: readonly string[];
+  /** It began at the first event of its streams. */
   readonly fromFirst: boolean;
 }
 
@@ -32,6 +35,7 @@ export async function readSubjects(broker: Broker, only: readonly string[]): Pro
       place: placeNamed(kind, name, broker),
       source: sourceOf(broker.app, name),
       wants: wantsOf(info),
+      streams: [broker.home, ...furtherStreams(info)],
       fromFirst: meta["eddy.start"] === "first",
     });
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { noCounts } from "../ledger/counts.ts";
-import { createCursorTally } from "./cursor-tally.ts";
+import { createCursorTallies } from "./cursor-tally.ts";
 import { createTally, type Mark } from "./tally.ts";
 
 const mark = (delivered: number, floor: number, above: number[] = [], duplicate = 0): Mark => ({
@@ -125,12 +125,16 @@ function floorOf(done: ReadonlySet<number>): [number, number[]] {
 }
 
 test("a projection's cursor is compared as a whole, where its beginning is known", () => {
-  const cursor = mark(3, 2, [4, 5]);
-  const known = createCursorTally(cursor, true);
-  const unknown = createCursorTally(cursor, false);
-  for (const tally of [known, unknown])
-    for (const seq of [1, 2, 3, 4, 5, 6]) tally.event(seq, 0, false);
-  assert.deepEqual(known.result().gaps, [{ count: 1, suspects: [], suspected: 4 }]);
-  assert.equal(known.result().lag, 2);
-  assert.deepEqual(unknown.result().gaps, []);
+  const { counts } = mark(3, 2);
+  const tallied = (isBase: boolean, ...above: (readonly number[])[]) => {
+    const inputs = above.map((above) => ({ stream: "S", createdMs: 1, floor: 2, above }));
+    const tallies = createCursorTallies({ inputs, counts, isBase });
+    for (const tally of tallies) for (const seq of [1, 2, 3, 4, 5, 6]) tally.event(seq, 0, false);
+    return tallies[0]?.result();
+  };
+  assert.deepEqual(tallied(true, [4, 5])?.gaps, [{ count: 1, suspects: [], suspected: 4 }]);
+  assert.equal(tallied(true, [4, 5])?.lag, 2);
+  assert.deepEqual(tallied(false, [4, 5])?.gaps, []);
+  assert.deepEqual(tallied(true, [], [4, 4])?.gaps, [{ count: 2, suspects: [], suspected: 5 }]);
+  assert.deepEqual([tallied(true, [], [])?.gaps.length, tallied(true, [])?.excess], [1, 1]);
 });
