@@ -122,7 +122,9 @@ test("a person's first hour: dev, emit, tail, handlers, projections, dead letter
   });
 
   await t.test("projections are listed and read; what does not exist ends in 3", async () => {
-    assert.deepEqual(await json("projection", "list"), [{ name: "visits", entries: 1 }]);
+    const [visits] = await json("projection", "list");
+    assert.deepEqual([visits?.name, visits?.entries], ["visits", 1]);
+    assert.match(visits?.positions.join(" ") ?? "", /^EVENTS:\d+$/);
     const entry = await cli("projection", "get", "visits", "Ada");
     assert.deepEqual(JSON.parse(entry.out), { name: "Ada", count: 1 });
     const keys = await json("projection", "get", "visits");

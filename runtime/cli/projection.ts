@@ -42,19 +42,19 @@ function withReader<T>(
 
 function listCommand(): Command {
   const command = projectionSubcommand("list").description(
-    "list projections and how many entries each has",
+    "list projections, how many entries each has, and how far it has come in each of its streams",
   );
   return withExamples(command, [["eddy projection list", "all of them"]]).action(list);
 }
 
 async function list(options: Options): Promise<void> {
   const all = await withReader(options, (reader) => reader.list());
-  if (options.json) return printJson(all.map(({ name, entries }) => ({ name, entries })));
+  if (options.json) return printJson(all);
   if (all.length === 0) return print("No projection has run on this server yet.");
   print(
     table(
-      ["NAME", "ENTRIES"],
-      all.map(({ name, entries }) => [name, entries]),
+      ["NAME", "ENTRIES", "POSITIONS"],
+      all.map(({ name, entries, positions }) => [name, entries, positions.join(" ")]),
     ),
   );
 }

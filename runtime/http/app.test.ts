@@ -21,7 +21,7 @@ function appWith(ports: Partial<HttpPorts> = {}) {
       });
     },
     projections: {
-      list: async () => [{ name: "p", entries: 2 }],
+      list: async () => [{ name: "p", entries: 2, positions: ["EVENTS:7"] }],
       keys: async (name, page) => (name === "p" ? { keys: [JSON.stringify(page)] } : undefined),
       entries: async (name, page) =>
         name === "p" ? { entries: [{ ...entry, value: page }], next: "k" } : undefined,
@@ -176,7 +176,9 @@ test("unknown paths and methods are problems, too", async () => {
 test("projections are listed, paged and read, with the revision as ETag", async () => {
   const { app } = appWith();
   const read = async (path: string) => (await app.request(path)).json();
-  assert.deepEqual(await read("/projections"), { projections: [{ name: "p", entries: 2 }] });
+  assert.deepEqual(await read("/projections"), {
+    projections: [{ name: "p", entries: 2, positions: ["EVENTS:7"] }],
+  });
   assert.deepEqual(await read("/projections/p"), { keys: ['{"limit":100}'] });
   assert.deepEqual(await read("/projections/p?limit=1000&after=a%20b"), {
     keys: ['{"limit":1000,"after":"a b"}'],

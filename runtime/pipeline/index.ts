@@ -20,7 +20,14 @@ export {
   type PipelineParts,
   startPipeline,
 } from "./pipeline.ts";
-export { type Passage, type Progress, passageOf, type Reading, readProgress } from "./progress.ts";
+export {
+  type Passage,
+  type Progress,
+  passageOf,
+  type Reading,
+  readPositions,
+  readProgress,
+} from "./progress.ts";
 export type { Asked, Found, ReadEntry, ReadWait } from "./read-entry.ts";
 export { copyOf, type Marker, markerLeaseMs, markerOf } from "./rebuild/marker.ts";
 export type { RebuildProgress, Rebuilt } from "./rebuild/rebuild.ts";

@@ -38,6 +38,22 @@ export type Passage =
   /** It was passed, but the entry does not have it: it waits for a retry, is parked behind one, or is dead. */
   | { readonly kind: "lacking"; readonly standing: Exclude<Standing["kind"], "done"> };
 
+/** How far a projection has come in each stream that it has read, the home stream first; empty where it never ran, or
+ * where a newer runtime keeps its record. */
+export async function readPositions(
+  { nc }: Pick<Broker, "nc">,
+  projection: string,
+): Promise<readonly Position[]> {
+  const { stream, ledger } = projectionPlace(projection);
+  const last = await readMessage(nc, stream, { last_by_subj: ledger });
+  if (last === undefined) return [];
+  try {
+    return decodeRecord(last.data).inputs.map(({ stream, floor }) => ({ stream, seq: floor }));
+  } catch {
+    return [];
+  }
+}
+
 /** The progress in a stream, or undefined where the projection has never read it. */
 export async function readProgress(
   broker: Reading,

@@ -100,8 +100,8 @@ test("projections are listed with the entries that are not deleted", async () =>
   await one.put("k2", "back");
   const reader = await openProjectionReader(nc, names);
   assert.deepEqual(await reader.list(), [
-    { name: "a_none", entries: 0 },
-    { name: "b-one", entries: 299 },
+    { name: "a_none", entries: 0, positions: [] },
+    { name: "b-one", entries: 299, positions: [] },
   ]);
   assert.equal((await (await jetstreamManager(nc)).consumers.list("KV_b-one").next()).length, 0);
 });

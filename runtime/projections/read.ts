@@ -9,8 +9,14 @@ import {
   type StreamInfo,
   streamInfo,
 } from "../broker/index.ts";
-import { token } from "../events/index.ts";
-import { copyOf, type EntryQuery, type Reading, type ReadWait } from "../pipeline/index.ts";
+import { positionText, token } from "../events/index.ts";
+import {
+  copyOf,
+  type EntryQuery,
+  type Reading,
+  type ReadWait,
+  readPositions,
+} from "../pipeline/index.ts";
 import { answered } from "./answered.ts";
 import { declaredIndexes } from "./declared.ts";
 import { createDirectories } from "./directories.ts";
@@ -30,9 +36,17 @@ export interface VersionReader {
   version(name: string, key: string): Promise<Version>;
 }
 
+export interface ListedProjection {
+  readonly name: string;
+  /** Exact up to `countedMax`; above, deleted ones count for a while. */
+  readonly entries: number;
+  /** How far it has come in each of its streams, such as `EVENTS:7`. */
+  readonly positions: readonly string[];
+}
+
 export interface ProjectionReader {
-  /** All projections by name. Entries are exact up to `countedMax`; above, deleted ones count for a while. */
-  list(): Promise<readonly { readonly name: string; readonly entries: number }[]>;
+  /** All projections by name. */
+  list(): Promise<readonly ListedProjection[]>;
   /** The keys of the entries that fit, sorted; `next` is the `after` of the next page. Undefined: no such projection.
    * @throws EddyError `EDDY_INDEX_UNKNOWN`, `EDDY_INDEX_INCOMPLETE` */
   keys(
@@ -178,11 +192,12 @@ function nextOf({ next }: { readonly next?: string }): { readonly next?: string 
 }
 
 async function listProjections(reader: RangeReader) {
-  const found: { name: string; entries: number }[] = [];
+  const found: ListedProjection[] = [];
   for await (const info of reader.jsm.streams.list("cursor.*")) {
     const name = info.config.name.slice("KV_".length);
     if (!isProjection(info, name)) continue;
-    found.push({ name, entries: await countEntries(reader, name, info) });
+    const positions = (await readPositions(reader, name)).map(positionText);
+    found.push({ name, entries: await countEntries(reader, name, info), positions });
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

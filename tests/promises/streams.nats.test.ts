@@ -113,6 +113,8 @@ test("P1 P2: killed four times while both streams run, it has folded each event 
   assert.deepEqual(await entriesOf(world), fold(home, hub));
   const floors = await floorsOf(world);
   assert.equal(floors[hubStream], count + 10);
+  const [listed] = await eddyJson<{ positions: string[] }[]>(world.nats, "projection", "list");
+  assert.deepEqual(listed?.positions, [`EVENTS:${floors.EVENTS}`, `${hubStream}:${count + 10}`]);
   assert.ok((floors.EVENTS ?? 0) >= count);
   assert.ok(last.output().includes("is running"));
   await assertReconciled(world, 2 * count + 10, 0);
