@@ -1,10 +1,9 @@
 // Where a rebuild begins, and whether it knows all of the past from there.
 import type { Handler } from "../../authoring/index.ts";
-import { type Broker, type StreamInfo, streamInfo } from "../../broker/index.ts";
+import type { Broker } from "../../broker/index.ts";
 import { EddyError, type Position, positionText } from "../../events/index.ts";
-import { startOf } from "../consume.ts";
-import type { Place } from "../ledger/place.ts";
 import { firstSeqSince } from "../ledger/takeover.ts";
+import { extentsOf, type Holding, holdingOf, holdsFrom, isCut, leftOf } from "../log/beginning.ts";
 
 /** From where on an operator wants events to count. */
 export type From = Position | Date;
@@ -13,57 +12,36 @@ export interface Beginning {
   readonly first: number;
   /** All that the entries were ever folded from is there: entries that no event touches are to go. */
   readonly whole: boolean;
-  /** Of the home stream. */
-  readonly createdMs: number;
+  /** Of the home stream, as it was. */
+  readonly home: Holding;
 }
 
 /** @throws EddyError `EDDY_REBUILD_HEAD_GONE`, `EDDY_REBUILD_FROM` */
 export async function beginningOf(
   broker: Broker,
   handler: Handler,
-  place: Place,
   from: From | undefined,
 ): Promise<Beginning> {
-  const home = await homeOf(broker);
-  const createdMs = Date.parse(home.created);
-  const head = home.state.first_seq;
-  const own = await ownBeginning(broker, handler, place);
+  const [home] = await extentsOf(broker, handler);
+  if (home === undefined) throw new RangeError("a projection reads the home stream");
+  const { begins, head } = home;
   if (from === undefined) {
-    if (head > own && home.state.last_seq > 0) throw headGone(broker, handler, head);
-    return { first: own, whole: true, createdMs };
+    if (isCut(home)) throw headGone(handler, home);
+    return { first: begins, whole: true, home };
   }
   const first = await firstOf(broker, from);
-  if (first < head && first > 1) throw headGone(broker, handler, head);
-  return { first: Math.max(first, head), whole: first <= own && head <= own, createdMs };
+  if (first < head.seq && first > 1) throw headGone(handler, home);
+  return { first: Math.max(first, head.seq), whole: first <= begins && !isCut(home), home };
 }
 
 /** Fails where the head was cut, or the stream made anew, since a rebuild began there. */
 export async function checkHead(
   broker: Broker,
   handler: Handler,
-  { first, createdMs }: Beginning,
+  { first, home }: Beginning,
 ): Promise<void> {
-  const home = await homeOf(broker);
-  const head = home.state.first_seq;
-  if (head > first && head > 1) throw headGone(broker, handler, head);
-  if (Date.parse(home.created) !== createdMs) throw headGone(broker, handler, head);
-}
-
-async function homeOf(broker: Broker): Promise<StreamInfo> {
-  const home = await streamInfo(broker.jsm, broker.home);
-  if (home === undefined)
-    throw new EddyError("EDDY_STREAM_MISSING", `stream ${broker.home} is not there`);
-  return home;
-}
-
-async function ownBeginning(broker: Broker, handler: Handler, { stream }: Place): Promise<number> {
-  const start = startOf(handler);
-  if (start === "first" || start === "state") return 1;
-  if (start instanceof Date) return await firstSeqSince(broker, broker.home, start);
-  const bucket = await streamInfo(broker.jsm, stream); // made when it began
-  return bucket === undefined
-    ? 1
-    : await firstSeqSince(broker, broker.home, new Date(bucket.created));
+  const now = await holdingOf(broker, broker.home);
+  if (!holdsFrom(first, home, now)) throw headGone(handler, now);
 }
 
 async function firstOf(broker: Broker, from: From): Promise<number> {
@@ -73,10 +51,11 @@ async function firstOf(broker: Broker, from: From): Promise<number> {
   throw new EddyError("EDDY_REBUILD_FROM", text);
 }
 
-function headGone({ home }: Broker, { name }: Handler, head: number): EddyError {
+function headGone({ name }: Handler, home: Holding): EddyError {
+  const { stream, head } = home;
   const text =
-    `projection ${name} was not rebuilt: ${home} begins at position ${head}, and its entries may stand on events from before. ` +
-    `They are as they were. With --from ${home}:${head} entries that no event from there on touches stay as they are, and the others are folded ` +
+    `projection ${name} was not rebuilt: ${leftOf(home)}, and its entries may stand on events from before. ` +
+    `They are as they were. With --from ${stream}:${head.seq} entries that no event from there on touches stay as they are, and the others are folded ` +
     "from there on alone";
-  return new EddyError("EDDY_REBUILD_HEAD_GONE", text, { projection: name, head });
+  return new EddyError("EDDY_REBUILD_HEAD_GONE", text, { projection: name, head: head.seq });
 }

@@ -68,7 +68,7 @@ export async function rebuildBeside(
 ): Promise<Rebuilt> {
   const { broker, handler, place } = parts;
   const before = shapeOf(holder.handler);
-  const beginning = await beginningOf(broker, handler, place, parts.from);
+  const beginning = await beginningOf(broker, handler, parts.from);
   const { past, progress } = startPast(parts, beginning);
   const announced = await announce(broker, place);
   let rebuilt = nothing;
@@ -76,7 +76,7 @@ export async function rebuildBeside(
     for (let at = beginning.first - 1; ; ) {
       const to = await floorOf(holder, parts.signal);
       progress.to = to;
-      await past.read(at + 1, to, await parts.repeatsUpTo(to, beginning.createdMs));
+      await past.read(at + 1, to, await parts.repeatsUpTo(to, beginning.home.createdMs));
       at = Math.max(at, to);
       if (holder.floor - at > nearPositions) continue;
       if (past.states.size > fewEntries) await announced.untilKnown(); // else it is one batch, most likely
@@ -117,7 +117,7 @@ export async function rebuildHeld(
   input: InputRecord,
 ): Promise<Fenced> {
   const { broker, handler, place } = parts;
-  const beginning = await beginningOf(broker, handler, place, parts.from);
+  const beginning = await beginningOf(broker, handler, parts.from);
   const { past, progress } = startPast(parts, beginning);
   progress.to = input.floor;
   const announced = await announce(broker, place);
@@ -169,7 +169,7 @@ async function finish(
   const { broker, handler, place } = parts;
   const to = Math.max(input.floor, input.above.at(-1) ?? 0);
   const isCompleted = (seq: number) => seq <= input.floor || holds(input.above, seq);
-  await past.read(at + 1, to, await parts.repeatsUpTo(to, beginning.createdMs), isCompleted);
+  await past.read(at + 1, to, await parts.repeatsUpTo(to, beginning.home.createdMs), isCompleted);
   await checkHead(broker, handler, beginning);
   if ((await readAllHeld(broker, place, fenced.seq)).size > 0) throw keysHeld(handler);
   const { states } = past;
