@@ -39,7 +39,7 @@ export function rebuildCommand(): Command {
     .option("--from <where>", "only events from a position (EVENTS:7) or a time on")
     .option("--handlers <dir>", "where no node runs it: the folder with its handler");
   return withExamples(command, [
-    ["eddy projection rebuild customers", "from the first event on"],
+    ["eddy projection rebuild customers", "from the first event on, or the compacted home"],
     [
       "eddy projection rebuild customers --from EVENTS:7",
       "entries that nothing from there on touches stay",
@@ -61,11 +61,16 @@ async function rebuild(name: string, options: Options): Promise<void> {
   }).finally(progress.end);
   if (options.json) return printJson(rebuilt);
   print(summary(name, rebuilt));
+  if (rebuilt.compacted !== undefined) print(compactedText(rebuilt.compacted));
 }
 
 function summary(name: string, { events, entries, changed, ms }: Rebuilt): string {
   const seconds = (ms / 1_000).toFixed(1);
   return `${printable(name)}: ${counted(events, "event")} folded into ${entries} keys in ${seconds} s; ${changed} of its entries have changed`;
+}
+
+function compactedText(events: number): string {
+  return `the head of the log is gone: it began with the compacted home (${counted(events, "event")} of it), and entries that nothing there touches stay as they were`;
 }
 
 async function alone(

@@ -86,7 +86,8 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   await ensureStreams();
   const indexes = createIndexes(broker, parts.identityLimits, report);
   const identities = await indexes.of(broker.home);
-  const rebuilds = startRebuilds({ ...parts, identities, runnerOf: (name) => runners.get(name) });
+  const runnerOf = (name: string) => runners.get(name);
+  const rebuilds = startRebuilds({ ...parts, identitiesOf: indexes.of, runnerOf });
   const committers = createCommitters(broker, report, identities, parts.onStored);
   const cut = joined(cutOnce);
   const rounds = setInterval(() => void cut(), cutEveryMs);

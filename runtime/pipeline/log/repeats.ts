@@ -11,18 +11,26 @@ import { signal } from "../signal.ts";
 /** As many identities as a runtime knows by default. */
 const countMax = 1_000_000;
 
-/**
- * The first sequence of the identity that a position up to `to` repeats; 0 where it is the first itself.
- * @throws EddyError `EDDY_READ_FAILED`, or the signal's reason.
- */
+/** The first sequence of the identity that a position repeats; 0 where it is the first itself. */
+export type RepeatOf = (seq: number) => number;
+
+/** The repeats of one stream, for whoever reads it in stretches. */
+export interface Repeats {
+  /** Tells repeats up to a position. @throws EddyError `EDDY_READ_FAILED`, or the signal's reason. */
+  upTo(to: number, signalled?: AbortSignal): Promise<RepeatOf>;
+}
+
+/** @throws EddyError `EDDY_READ_FAILED`, or the signal's reason. */
 export async function readRepeats(
   broker: Broker,
   stream: string,
   to: number,
   signalled?: AbortSignal,
-): Promise<(seq: number) => number> {
-  const info = await streamInfo(broker.jsm, stream);
-  if (info === undefined) return () => 0;
+): Promise<RepeatOf> {
+  return await openRepeats(broker, stream).upTo(to, signalled);
+}
+
+export function openRepeats(broker: Broker, stream: string): Repeats {
   let moved = signal<void>();
   let unread = false;
   const verdicts = createVerdicts({
@@ -35,23 +43,40 @@ export async function readRepeats(
       moved.resolve();
     },
   });
-  await restore(broker, stream, verdicts, Date.parse(info.created), info.state.first_seq);
-  const range = { stream, filter: allEvents, from: verdicts.passed + 1, to };
-  let last = verdicts.passed;
-  for await (const chunk of readRange(broker, range)) {
-    signalled?.throwIfAborted();
-    for (const { seq, natsSubject, raw, headerLength } of chunk) {
-      if (!isEventSubject(natsSubject)) continue;
-      verdicts.note(seq, peekIdentity(raw, headerLength));
-      last = seq;
-    }
-  }
-  while (verdicts.passed < last) {
-    if (unread) throw unreadError(stream);
-    moved = signal<void>();
-    await moved.promise;
-  }
-  return verdicts.repeatOf;
+  let restored: Promise<void> | undefined;
+  let read = 0; // all up to here was noted,
+  let last = 0; // and this is the last event of it
+
+  return {
+    async upTo(to, signalled) {
+      const info = await streamInfo(broker.jsm, stream);
+      if (info === undefined) return () => 0;
+      restored ??= restore(
+        broker,
+        stream,
+        verdicts,
+        Date.parse(info.created),
+        info.state.first_seq,
+      );
+      await restored;
+      const range = { stream, filter: allEvents, from: Math.max(read, verdicts.passed) + 1, to };
+      for await (const chunk of readRange(broker, range)) {
+        signalled?.throwIfAborted();
+        for (const { seq, natsSubject, raw, headerLength } of chunk) {
+          read = seq;
+          if (!isEventSubject(natsSubject)) continue;
+          verdicts.note(seq, peekIdentity(raw, headerLength));
+          last = seq;
+        }
+      }
+      while (verdicts.passed < last) {
+        if (unread) throw unreadError(stream);
+        moved = signal<void>();
+        await moved.promise;
+      }
+      return verdicts.repeatOf;
+    },
+  };
 }
 
 async function restore(

@@ -1,11 +1,11 @@
 // Folding the past of a projection whose functions run in a thread of their own: keys side by side, the events of each one
 // after the other.
 import type { Handler } from "../../authoring/index.ts";
-import type { Delivery } from "../../broker/index.ts";
 import type { CloudEvent, Position } from "../../events/index.ts";
 import { findNothing } from "../find.ts";
 import { FirstJob } from "../first-job.ts";
 import type { Terms } from "../handle.ts";
+import type { Logged } from "../log/sight.ts";
 import type { ReadEntry } from "../read-entry.ts";
 import type { Remote } from "../remote.ts";
 import type { States } from "./states.ts";
@@ -23,15 +23,15 @@ export interface RemoteFold {
 export interface ToFold {
   readonly event: CloudEvent;
   readonly position: Position;
-  readonly delivery: Delivery;
+  readonly message: Logged;
 }
 
 export async function foldRemotely(fold: RemoteFold, all: readonly ToFold[]): Promise<void> {
   const { handler, remote, terms, readEntry, states } = fold;
   const lanes = new Map<string, Promise<void>>();
   // All are asked for at once: the thread answers them in order.
-  const asked = all.map(({ event, position, delivery }) => {
-    const job = new FirstJob(handler, position.stream, delivery, 0, event, 0);
+  const asked = all.map(({ event, position, message }) => {
+    const job = new FirstJob(handler, position.stream, message, 0, event, 0);
     const call = { job, terms, readEntry, findEntries: findNothing };
     const key = remote.key(call);
     key.catch(() => {}); // looked at below

@@ -1,176 +1,125 @@
 // A projection's past, folded anew and aside: from the log, by one version, into memory. Stores nothing.
-// P1 Each event is folded at most once, in stream order for each key. P2 An event that this version cannot fold, and
-// that has no letter of its own, ends the rebuild: it would lose what the entries have of it.
-// P3 A live handler is held up for one chunk at most.
-import { type Handler, type Projection, parseDuration } from "../../authoring/index.ts";
-import { type Broker, type Delivery, readRange } from "../../broker/index.ts";
-import {
-  describeThrown,
-  EddyError,
-  isAway,
-  type Position,
-  positionText,
-} from "../../events/index.ts";
+// P1 Each event is folded at most once, in stream order for each key. What several streams hold of one key is folded in
+// the order in which it was stored, as far as it is read together.
+// P2 A live handler is held up for one chunk at most.
+import { readMerged } from "../../broker/index.ts";
+import type { Position } from "../../events/index.ts";
 import { filterOf } from "../consume.ts";
-import { expiryOf } from "../expiry.ts";
-import { entryKey, marksAfter, nextState } from "../fold.ts";
-import type { Place } from "../ledger/place.ts";
-import { withData } from "../log/read-log.ts";
-import { createSight, type Sighting } from "../log/sight.ts";
-import type { ReadEntry } from "../read-entry.ts";
-import { remoteOf } from "../remote.ts";
-import { readStanding, type Standing } from "../retry/standing.ts";
-import { sourceOf } from "../terms.ts";
-import { foldRemotely, type ToFold } from "./fold-remotely.ts";
-import { readExpired, readStandings } from "./standings.ts";
-import { createStates, type States } from "./states.ts";
+import type { RepeatOf } from "../log/repeats.ts";
+import { createSight } from "../log/sight.ts";
+import type { Beginning } from "./beginning.ts";
+import { createFolding, type FoldingParts, type See } from "./folding.ts";
+import type { States } from "./states.ts";
 
-export interface PastParts {
-  readonly broker: Broker;
-  readonly handler: Handler;
-  readonly place: Place;
-  readonly deadlineMs: number;
-  readonly readEntry: ReadEntry;
+export interface PastParts extends FoldingParts {
+  readonly beginning: Beginning;
   readonly signal: AbortSignal;
-  /** All up to here was read; how many events were folded. */
-  readonly onRead: (seq: number, events: number) => void;
+  /** More was read. */
+  readonly onRead: (past: Past) => void;
 }
+
+/** A position of each stream. */
+export type Reach = ReadonlyMap<string, number>;
 
 export interface Past {
-  /** Folds a stretch of the log that follows what was read before; `wanted` leaves out positions of it. */
-  read(from: number, to: number, repeatOf: RepeatOf, wanted?: Wanted): Promise<void>;
+  /** Folds what stands for a head that is gone, where the beginning says so. Before all else. */
+  readState(): Promise<void>;
+  /** Folds the log from where it was read up to; `wanted` leaves out positions of it. */
+  read(to: Reach, repeats: ReadonlyMap<string, RepeatOf>, wanted?: Wanted): Promise<void>;
+  /** All up to here was read. */
+  readonly reached: Reach;
   readonly states: States;
   /** Positions that wait for a retry or are dead, and were folded here. */
-  readonly mended: ReadonlySet<number>;
+  readonly mended: readonly Position[];
+  /** How many events were folded, and how many of them for a head that is gone. */
   readonly events: number;
+  readonly ofState: number;
 }
 
-export type RepeatOf = (seq: number) => number;
-type Wanted = (seq: number) => boolean;
-type Seen = Extract<Sighting, { kind: "event" }>;
+export type Wanted = (stream: string, seq: number) => boolean;
 
-/** An event that could not be folded. */
-interface Doubt {
-  readonly position: Position;
-  readonly cause: unknown;
-}
+const togetherMin = 500; // messages of several streams: some follow each other closely
 
 export function createPast(parts: PastParts): Past {
-  const { broker, handler, place, signal } = parts;
-  const { declaration } = handler;
-  if (declaration.kind !== "projection") throw new RangeError("only a projection has a past");
-  const states = createStates(handler.name);
-  const mended = new Set<number>();
-  const maxAgeMs = parseDuration(declaration.options.maxAge);
-  const remote = remoteOf(handler);
-  let standings: ReadonlyMap<number, Standing> = new Map();
-  let expired: ReadonlySet<number> | undefined;
-  let events = 0;
-  let doubts: Doubt[] = [];
-  const doubt = (position: Position, cause: unknown) => {
-    if (isRefusal(cause)) throw cause;
-    doubts.push({ position, cause });
-  };
-  const there = remote && {
-    ...{ handler, remote, states, onFolded: folded, onFailed: doubt, readEntry: parts.readEntry },
-    terms: { deadlineMs: parts.deadlineMs, source: sourceOf(broker.app, handler.name) },
-  };
+  const { broker, handler, signal, beginning } = parts;
+  const streams = beginning.inputs.map(({ stream }) => stream);
+  const reached = new Map(beginning.inputs.map(({ stream, first }) => [stream, first - 1]));
+  const folding = createFolding(parts);
+  let ofState = 0;
 
-  function isOut({ event, position, storedMs }: Seen): boolean {
-    if (expired?.has(position.seq)) return true;
-    if (standings.get(position.seq)?.kind === "discarded") return true;
-    // Its age is that of the day it came: what was young enough then was folded.
-    return expiryOf(event, storedMs, maxAgeMs, storedMs) !== undefined;
+  /** Ends a chunk: all else has its turn. */
+  async function settle(): Promise<void> {
+    await folding.settle();
+    parts.onRead(past);
+    await new Promise((resolve) => setImmediate(resolve));
+    signal.throwIfAborted();
   }
 
-  function folded({ seq }: Position): void {
-    events++;
-    const kind = standings.get(seq)?.kind;
-    if (kind === "waiting" || kind === "dead") mended.add(seq);
+  function seeing(stream: string, repeatOf: RepeatOf, wanted: Wanted | undefined): See {
+    const see = createSight(handler, stream, repeatOf);
+    const state = stream === broker.home ? beginning.state : undefined;
+    if (wanted === undefined && state === undefined) return see;
+    return (message) => {
+      const { natsSubject, seq } = message;
+      const isLeft = wanted?.(stream, seq) !== false && state?.has(natsSubject, seq) !== true;
+      return isLeft ? see(message) : undefined;
+    };
   }
 
-  function foldHere(projection: Projection, seen: Seen): void {
-    try {
-      const key = entryKey(projection, seen.event);
-      const next = nextState(projection, seen.event, states.get(key));
-      states.set(key, next, marksAfter(projection, next));
-      folded(seen.position);
-    } catch (cause) {
-      doubt(seen.position, cause);
-    }
-  }
-
-  async function look(
-    chunk: readonly Delivery[],
-    see: (d: Delivery) => Sighting | undefined,
-    wanted?: Wanted,
-  ) {
-    const found: ToFold[] = [];
-    for (const delivery of chunk) {
-      if (wanted !== undefined && !wanted(delivery.seq)) continue;
-      const sight = see(delivery);
-      const away = sight?.kind === "event" && isAway(sight.event);
-      if (away && remote !== undefined) throw cannotFold(handler, sight.position, outsideError());
-      const seen = away ? await withData(broker, handler, sight) : sight;
-      if (seen?.kind === "dead" && seen.reason !== "undecodable") doubt(seen.position, seen.cause);
-      if (seen?.kind !== "event" || isOut(seen)) continue;
-      if (remote === undefined) foldHere(declaration as Projection, seen);
-      else found.push({ ...seen, delivery });
-    }
-    return found;
-  }
-
-  async function settleDoubts(): Promise<void> {
-    const open = doubts;
-    doubts = [];
-    for (const { position, cause } of open) {
-      const standing =
-        standings.get(position.seq) ?? (await readStanding(broker.nc, place, position));
-      if (standing !== undefined && standing.kind !== "done") continue; // the entries lack it
-      throw cannotFold(handler, position, cause);
-    }
-  }
-
-  return {
-    async read(from, to, repeatOf, wanted) {
-      expired ??= await readExpired(broker, handler.name);
-      standings = await readStandings(broker, place);
-      const see = createSight(handler, broker.home, repeatOf);
-      const range = { stream: broker.home, filter: filterOf(handler), from, to };
-      for await (const chunk of readRange(broker, range)) {
-        signal.throwIfAborted();
-        const found = await look(chunk, see, wanted);
-        if (there !== undefined) await foldRemotely(there, found);
-        if (doubts.length > 0) await settleDoubts();
-        parts.onRead(chunk.at(-1)?.seq ?? to, events);
-        await new Promise((resolve) => setImmediate(resolve));
+  const past: Past = {
+    async readState() {
+      if (beginning.state === undefined) return;
+      await folding.lookAside(streams);
+      const sights = new Map<string, See>();
+      for await (const chunk of beginning.state.read()) {
+        for (const { stream, message } of chunk) {
+          const see = sights.get(stream) ?? createSight(handler, stream, isFirst);
+          sights.set(stream, see);
+          await folding.take([message], see);
+        }
+        await settle();
       }
-      signal.throwIfAborted();
-      parts.onRead(to, events);
+      ofState = folding.events;
     },
-    states,
-    mended,
+    async read(to, repeats, wanted) {
+      await folding.lookAside(streams);
+      const filter = filterOf(handler);
+      const ranges = streams
+        .map((stream) => {
+          const from = (reached.get(stream) ?? 0) + 1;
+          return { stream, filter, from, to: to.get(stream) ?? 0 };
+        })
+        .filter((range) => range.from <= range.to);
+      const sights = new Map(
+        ranges.map(({ stream }) => [
+          stream,
+          seeing(stream, repeats.get(stream) ?? isFirst, wanted),
+        ]),
+      );
+      let taken = 0;
+      for await (const { stream, deliveries } of readMerged(broker, ranges)) {
+        await folding.take(deliveries, sights.get(stream) ?? isNothing);
+        reached.set(stream, deliveries.at(-1)?.seq ?? 0);
+        taken += deliveries.length;
+        if (ranges.length > 1 && taken < togetherMin) continue;
+        await settle();
+        taken = 0;
+      }
+      for (const range of ranges) reached.set(range.stream, range.to);
+      await settle();
+    },
+    reached,
+    states: folding.states,
+    mended: folding.mended,
     get events() {
-      return events;
+      return folding.events;
+    },
+    get ofState() {
+      return ofState;
     },
   };
+  return past;
 }
 
-const refusals = new Set(["EDDY_REBUILD_FAILED", "EDDY_REBUILD_TOO_LARGE"]);
-
-/** Not of one event: of the rebuild. */
-function isRefusal(cause: unknown): boolean {
-  return cause instanceof EddyError && refusals.has(cause.code);
-}
-
-function outsideError(): Error {
-  return new Error("its data is outside of its message, and the handler has a thread of its own");
-}
-
-function cannotFold({ name }: Handler, position: Position, cause: unknown): EddyError {
-  const at = positionText(position);
-  const text =
-    `projection ${name} was not rebuilt: its new version cannot fold the event at ${at}: ${describeThrown(cause).message}. ` +
-    "The entries have it, and are as they were. Mend `apply`, and ask again";
-  return new EddyError("EDDY_REBUILD_FAILED", text, { projection: name, position: at }, { cause });
-}
+const isFirst = () => 0;
+const isNothing = () => undefined;

@@ -6,7 +6,7 @@ import { describeThrown, EddyError } from "../../events/index.ts";
 import type { Report } from "../facts.ts";
 import type { Identities } from "../identities/identities.ts";
 import type { Place } from "../ledger/place.ts";
-import { readRepeats } from "../log/repeats.ts";
+import { openRepeats, type Repeats } from "../log/repeats.ts";
 import type { ReadEntry } from "../read-entry.ts";
 import type { Defaults } from "../scope.ts";
 import type { From } from "./beginning.ts";
@@ -51,7 +51,7 @@ interface RebuildsParts {
   readonly broker: Broker;
   readonly defaults: Defaults;
   readonly readEntry: ReadEntry;
-  readonly identities: Pick<Identities, "knows" | "repeatOf">;
+  readonly identitiesOf: (stream: string) => Promise<Pick<Identities, "knows" | "repeatOf">>;
   readonly report: Report;
   readonly runnerOf: (name: string) => HandlerRunner | undefined;
 }
@@ -136,10 +136,10 @@ export function startRebuilds(parts: RebuildsParts): Rebuilds {
         return undefined;
       }
       changes.begin(name);
-      return async (fenced, input) => {
+      return async (fenced) => {
         try {
           const after = await underWay.during(name, handler, (signal) =>
-            rebuildHeld(partsOf(parts, handler, place, signal), fenced, input),
+            rebuildHeld(partsOf(parts, handler, place, signal), fenced),
           );
           changes.look(handler, after.record.shape);
           return after;
@@ -159,17 +159,21 @@ export function startRebuilds(parts: RebuildsParts): Rebuilds {
 }
 
 function partsOf(
-  { broker, defaults, readEntry, identities }: RebuildsParts,
+  { broker, defaults, readEntry, identitiesOf }: RebuildsParts,
   handler: Handler,
   place: Place,
   signal: AbortSignal,
 ): RebuildParts {
   const deadlineMs = parseDuration(handler.declaration.options.deadline) ?? defaults.deadlineMs;
+  const read = new Map<string, Repeats>(); // where the index of a stream has not come so far
   return {
     ...{ broker, handler, place, signal, readEntry, deadlineMs },
-    async repeatsUpTo(seq, createdMs) {
+    async repeatsUpTo({ stream, createdMs }, seq) {
+      const identities = await identitiesOf(stream);
       if (identities.knows(createdMs, seq)) return identities.repeatOf;
-      return await readRepeats(broker, broker.home, seq);
+      const repeats = read.get(stream) ?? openRepeats(broker, stream);
+      read.set(stream, repeats);
+      return await repeats.upTo(seq, signal);
     },
   };
 }

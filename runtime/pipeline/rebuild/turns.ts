@@ -5,7 +5,7 @@ import type { Handler } from "../../authoring/index.ts";
 import type { Broker } from "../../broker/index.ts";
 import type { Entries } from "../entries.ts";
 import type { Place } from "../ledger/place.ts";
-import type { InputRecord, LedgerRecord } from "../ledger/record.ts";
+import type { LedgerRecord } from "../ledger/record.ts";
 import { forgetSoon } from "./announce.ts";
 import type { Fenced } from "./fenced.ts";
 import { shapeOf } from "./shape.ts";
@@ -18,7 +18,7 @@ export interface Took {
 }
 
 /** Gives back the ledger as the work has left it. */
-export type Work = (fenced: Fenced, input: InputRecord) => Promise<Fenced>;
+export type Work = (fenced: Fenced) => Promise<Fenced>;
 
 /** Work that a take-over brings with it, where nobody has asked for other work. */
 export type AtStart = (
@@ -49,10 +49,10 @@ export function createTurns(broker: Broker, place: Place, atStart: AtStart): Tur
   let asked: Asked | undefined;
   let shape: string | undefined;
 
-  async function done(fenced: Fenced, input: InputRecord, { work, ...told }: Asked) {
+  async function done(fenced: Fenced, { work, ...told }: Asked) {
     let after: Fenced;
     try {
-      after = await work(fenced, input);
+      after = await work(fenced);
       told.onDone();
     } catch (error) {
       told.reject(error);
@@ -88,7 +88,7 @@ export function createTurns(broker: Broker, place: Place, atStart: AtStart): Tur
         shape = record.shape;
         return { record, seq };
       }
-      const after = await done(fenced, record.inputs[0] as InputRecord, turn);
+      const after = await done(fenced, turn);
       entries.forget();
       if (after === undefined) return undefined;
       shape = after.record.shape;

@@ -83,7 +83,7 @@ export async function completedBy(
   const to = Math.max(...cuts.map((cut) => Math.max(cut.floor, cut.above.at(-1) ?? 0)));
   const above: number[] = [];
   let from = floor + 1; // of the completed stretch that is not over yet
-  const has = ofSubjects(cuts);
+  const has = heldBy(cuts);
   const range = { stream: broker.home, filter: filterOf(handler), from, to };
   for await (const chunk of readRange(broker, range)) {
     for (const { seq, natsSubject } of chunk) {
@@ -100,7 +100,7 @@ export async function completedBy(
 }
 
 /** Whether the event at a position of the log is in the cuts that it belongs to. */
-function ofSubjects(cuts: readonly Cut[]): (natsSubject: string, seq: number) => boolean {
+export function heldBy(cuts: readonly Cut[]): (natsSubject: string, seq: number) => boolean {
   const owners = new Map<string, Cut[]>();
   for (const cut of cuts) {
     for (const type of new Set([cut.state.type, deleterOf(cut.state)?.type])) {
