@@ -28,7 +28,7 @@ import { couldJoin, type FromState, fromState } from "./from-state.ts";
 export type From = Position | Date;
 
 /** One of the streams that are read. */
-export interface Begun {
+interface Begun {
   readonly stream: string;
   readonly first: number;
   /** As it was then. */

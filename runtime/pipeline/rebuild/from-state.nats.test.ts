@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Type } from "typebox";
+import { runEddy } from "../../../tests/support/cli.ts";
 import { eventually } from "../../../tests/support/eventually.ts";
 import { startNats } from "../../../tests/support/nats.ts";
 import {
@@ -120,6 +121,14 @@ test("where the head is gone a rebuild begins with the compacted home as a new p
   assert.equal(joined.size, 38);
   for (const [site, entry] of joined) assert.deepEqual(entries.get(site), entry, site);
   assert.equal(entries.size, 40);
+
+  const env = { EDDY_NATS_SERVERS: nats.url, EDDY_APP: "test" };
+  const { out } = await runEddy(["projection", "rebuild", "sites"], env);
+  assert.match(
+    out,
+    /39 events folded .* 0 of its entries have changed\n.*compacted home \(39 events/,
+  );
+  assert.deepEqual(await entriesOf(p, "sites"), entries);
 
   // Where it lacks an event that was cut, nothing stands for it.
   await p.broker.jsm.streams.delete("STATE");

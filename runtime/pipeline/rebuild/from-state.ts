@@ -24,7 +24,7 @@ export interface FromState {
 }
 
 /** A message of the log, or of one that was there before under its name. */
-export interface FromBefore {
+interface FromBefore {
   readonly stream: string;
   readonly message: Logged;
 }

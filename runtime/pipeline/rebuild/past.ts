@@ -36,7 +36,7 @@ export interface Past {
   readonly ofState: number;
 }
 
-export type Wanted = (stream: string, seq: number) => boolean;
+type Wanted = (stream: string, seq: number) => boolean;
 
 const togetherMin = 500; // messages of several streams: some follow each other closely
 

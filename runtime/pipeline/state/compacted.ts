@@ -1,5 +1,5 @@
 // Reading the compacted home for one handler: the last event of each entity, as it stood in the log.
-// C1 Messages come in the order of the log, as far as any two of them can be of one entry by their types.
+// C1 Those of several types come in the order of the log. Of one type there is one an entity, and no order between them.
 import type { Handler } from "../../authoring/index.ts";
 import { type Broker, readMessage, readRange } from "../../broker/index.ts";
 import {
