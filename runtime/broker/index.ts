@@ -37,6 +37,7 @@ export type { Found } from "./object-read.ts";
 export type { ObjectLimits, StoredObject } from "./objects.ts";
 export { isMissing, readAll, readLastOfEach, readOrdered } from "./ordered.ts";
 export { type Range, type RangeReader, readRange } from "./range.ts";
+export { firstSeqSince } from "./since.ts";
 export { readMessage, removeMessage, type StoredMessage, type Which } from "./stored.ts";
 export {
   bucketConfig,

@@ -1,12 +1,11 @@
 // The age of the home stream, enforced by the runtime: its head is cut in small steps.
 // A1 Only what is older than `retention` AND completed by every handler is cut. A2 A handler that has been gone for
 // longer than `retention` no longer holds back, and this is said. A3 A purge up to a sequence leaves no holes.
-import { type Broker, readMessage, streamInfo } from "../broker/index.ts";
+import { type Broker, firstSeqSince, readMessage, streamInfo } from "../broker/index.ts";
 import { natsSubject, token, untoken } from "../events/index.ts";
 import type { Report } from "./facts.ts";
 import { readAllHeld } from "./held/records.ts";
 import { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
-import { firstSeqSince } from "./ledger/takeover.ts";
 import { isOverReplay } from "./replay/keeper.ts";
 import type { Runner } from "./runner.ts";
 

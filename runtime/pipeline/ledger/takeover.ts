@@ -3,6 +3,7 @@
 import type { Start } from "../../authoring/index.ts";
 import {
   type Broker,
+  firstSeqSince,
   readMessage,
   type StreamInfo,
   storeBatch,
@@ -225,12 +226,4 @@ async function firstFloor(broker: Broker, info: StreamInfo, start: Start): Promi
   if (start === "first" || start === "state") return 0;
   if (start === "now") return info.state.last_seq;
   return (await firstSeqSince(broker, info.config.name, start)) - 1;
-}
-
-/** The first sequence stored at or after a time; one above the last where there is none yet. */
-export async function firstSeqSince(broker: Broker, stream: string, time: Date): Promise<number> {
-  const message = await broker.jsm.direct.getMessage(stream, { start_time: time });
-  if (message !== null) return message.seq;
-  const info = await streamInfo(broker.jsm, stream);
-  return (info?.state.last_seq ?? 0) + 1;
 }

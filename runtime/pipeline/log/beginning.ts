@@ -2,11 +2,10 @@
 // Reads, stores nothing.
 // B1 Where events that it may have folded are gone, the past counts as cut: also where nobody can tell that they were.
 import type { Handler } from "../../authoring/index.ts";
-import { type Broker, type StreamInfo, streamInfo } from "../../broker/index.ts";
+import { type Broker, firstSeqSince, type StreamInfo, streamInfo } from "../../broker/index.ts";
 import { EddyError, positionText } from "../../events/index.ts";
 import { inputsOf, startOf } from "../consume.ts";
 import { placeOf } from "../ledger/place.ts";
-import { firstSeqSince } from "../ledger/takeover.ts";
 
 /** What a stream holds at a moment. */
 export interface Holding {

@@ -9,10 +9,9 @@
 //   is refused, and says so.
 // - `--from` is the word of an operator that events from there on count alone.
 import type { Handler } from "../../authoring/index.ts";
-import type { Broker } from "../../broker/index.ts";
+import { type Broker, firstSeqSince } from "../../broker/index.ts";
 import { EddyError, type Position, positionText } from "../../events/index.ts";
 import type { InputRecord } from "../ledger/record.ts";
-import { firstSeqSince } from "../ledger/takeover.ts";
 import {
   type Extent,
   extentsOf,
