@@ -71,7 +71,7 @@ export async function getPast(name: string, key: string | undefined, options: Pa
 
 async function showThen(name: string, key: string, at: string, options: PastOptions) {
   const then = await withThePast(options, (past) =>
-    past.at(name, key, momentIn(past, "--at", at), endless),
+    past.at(name, key, momentIn(past, name, "--at", at), endless),
   );
   const position = positionText(then.at);
   const { value, present, by } = then;
@@ -113,8 +113,8 @@ async function diff(name: string, options: DiffOptions): Promise<void> {
   const { after, json } = options;
   const page = { limit: limitOf(options.limit), ...(after === undefined ? {} : { after }) };
   const found = await withThePast(options, async (past) => {
-    const from = momentIn(past, "--from", options.from);
-    return await past.between(name, from, momentIn(past, "--to", options.to), page, endless);
+    const from = momentIn(past, name, "--from", options.from);
+    return await past.between(name, from, momentIn(past, name, "--to", options.to), page, endless);
   });
   const [from, to] = [positionText(found.from), positionText(found.to)];
   if (json) return printJson({ ...found, from, to });
@@ -131,8 +131,8 @@ async function diff(name: string, options: DiffOptions): Promise<void> {
 
 const signs = { added: "+", removed: "-", changed: "~" } as const;
 
-function momentIn({ home }: Past, option: string, text: string) {
-  const when = parseWhen(text, home, Date.now());
+function momentIn(past: Past, name: string, option: string, text: string) {
+  const when = parseWhen(text, past.streams(name), Date.now());
   if (typeof when === "string") throw usage(`${option} ${when}`);
   return when;
 }

@@ -1,4 +1,5 @@
 // What `eddy replay` prints: what came of each event in a dry run, and the sums at the end.
+import { type Position, positionText } from "../events/index.ts";
 import { counted, printable } from "../observe/index.ts";
 import {
   emittedAs,
@@ -13,8 +14,23 @@ const valueCharsMax = 200;
 const eventsMax = 10_000; // in JSON
 const failuresShown = 20;
 
+/** A span in JSON: of one stream as ever, of several all of them. */
+export function spanJson(span: Span): object {
+  const [{ from, to }] = span;
+  return span.length === 1 ? { from, to } : { ranges: span };
+}
+
+/** Where an event stands, in JSON and as text: its sequence where one stream is read, else its position. */
+export function placeJson(span: Span, { stream, seq }: Position): object {
+  return span.length === 1 ? { seq } : { stream, seq };
+}
+
+export function placeText(span: Span, position: Position): string {
+  return span.length === 1 ? String(position.seq) : positionText(position);
+}
+
 /** Prints each event that leads to something, or keeps it for the JSON at the end. */
-export function createDryRun(json: boolean) {
+export function createDryRun(span: Span, json: boolean) {
   const events: object[] = [];
   let more = 0;
   const keep = (event: object) => {
@@ -23,15 +39,16 @@ export function createDryRun(json: boolean) {
   };
   return {
     show(rerun: Rerun): void {
-      if (!json) printRerun(rerun);
-      else if (rerun.kind === "ran" || rerun.kind === "folded") keep(asJson(rerun)); // failures are told anyway
+      if (!json) printRerun(span, rerun);
+      else if (rerun.kind === "ran" || rerun.kind === "folded") keep(asJson(span, rerun)); // failures are told anyway
     },
     rest: () => ({ events, eventsLeftOut: more }),
   };
 }
 
-function printRerun(rerun: Rerun): void {
-  for (const line of rerunLines(rerun)) print(`${rerun.position.seq}  ${line}`);
+function printRerun(span: Span, rerun: Rerun): void {
+  const place = placeText(span, rerun.position);
+  for (const line of rerunLines(rerun)) print(`${place}  ${line}`);
 }
 
 function rerunLines(rerun: Rerun): string[] {
@@ -52,20 +69,27 @@ function rerunLines(rerun: Rerun): string[] {
   }
 }
 
-function asJson(rerun: Extract<Rerun, { kind: "ran" | "folded" }>): object {
-  const { seq } = rerun.position;
-  if (rerun.kind === "folded") return { seq, key: rerun.key, state: rerun.state };
-  return { seq, emitted: rerun.emitted.map(emittedAs) };
+function asJson(span: Span, rerun: Extract<Rerun, { kind: "ran" | "folded" }>): object {
+  const place = placeJson(span, rerun.position);
+  if (rerun.kind === "folded") return { ...place, key: rerun.key, state: rerun.state };
+  return { ...place, emitted: rerun.emitted.map(emittedAs) };
 }
 
-export function* replayedLines(
-  told: Replayed,
-  way: ReplayWay,
-  { from, to }: Span,
-): Generator<string> {
+export function replayedJson({ span, failures, ...told }: Replayed): object {
+  const failed = failures.map(({ position, ...rest }) => {
+    return { ...placeJson(span, position), ...rest };
+  });
+  return { ...told, ...spanJson(span), failures: failed };
+}
+
+export function* replayedLines(told: Replayed, way: ReplayWay): Generator<string> {
   const { read, run, duplicate, filtered, left, emitted, there, stored } = told;
   const as = told.as === told.handler ? "" : ` as ${told.as}`;
-  yield printable(`${told.handler} (${told.version})${as}, positions ${from} to ${to}:`);
+  const { span } = told;
+  const stretches = span.map(({ stream, from, to }) => {
+    return `${placeText(span, { stream, seq: from })} to ${to}`;
+  });
+  yield printable(`${told.handler} (${told.version})${as}, positions ${stretches.join(", ")}:`);
   yield `  read ${read}, run ${run}, duplicates ${duplicate}, filtered ${filtered}`;
   const failures = Object.values(told.failed).reduce((sum, count) => sum + count, 0);
   const codes = Object.entries(told.failed).map(([code, count]) => `${code} ${count}`);
@@ -78,9 +102,9 @@ export function* replayedLines(
   if (way.kind === "into") yield `  stored ${stored}`;
   else
     yield `  ${way.kind === "effects" && !way.dry ? "emitted" : "would emit"} ${emitted}, already there ${there}, stored ${stored}`;
-  for (const { seq, id, code, message } of told.failures.slice(0, failuresShown)) {
+  for (const { position, id, code, message } of told.failures.slice(0, failuresShown)) {
     const who = id === undefined ? "" : ` (id ${id})`;
-    yield printable(`  ${seq}${who}: ${code}: ${message}`);
+    yield printable(`  ${placeText(span, position)}${who}: ${code}: ${message}`);
   }
   const more = failures - Math.min(told.failures.length, failuresShown);
   if (more > 0) yield `  … and ${more} more that failed`;

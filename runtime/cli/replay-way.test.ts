@@ -28,9 +28,15 @@ test("each way of a replay means one thing, and what means nothing is refused", 
 });
 
 test("progress tells the share, the rate and what is left", () => {
-  const span = { from: 1_001, to: 3_000 };
-  assert.equal(progressLine(1_500, span, 0, 1_000), "25 % at 1500 of 3000, 500/s, 3 s left");
-  assert.equal(progressLine(3_000, span, 0, 1_000), "100 % at 3000 of 3000, 2000/s, 0 s left");
-  const slow = { from: 1, to: 100_000 };
-  assert.match(progressLine(10, slow, 0, 1_000), /, 10\/s, 2 h 46 min left$/);
+  const at = (seq: number) => new Map([["EVENTS", seq]]);
+  const span = [{ stream: "EVENTS", from: 1_001, to: 3_000 }];
+  assert.equal(progressLine(at(1_500), span, 0, 1_000), "25 % at 1500 of 3000, 500/s, 3 s left");
+  assert.equal(progressLine(at(3_000), span, 0, 1_000), "100 % at 3000 of 3000, 2000/s, 0 s left");
+  const slow = [{ stream: "EVENTS", from: 1, to: 100_000 }];
+  assert.match(progressLine(at(10), slow, 0, 1_000), /, 10\/s, 2 h 46 min left$/);
+  const two = [...span, { stream: "HUB", from: 1, to: 2_000 }];
+  assert.equal(
+    progressLine(at(2_000), two, 0, 1_000),
+    "25 % at EVENTS:2000 of 3000, HUB:0 of 2000, 1000/s, 3 s left",
+  );
 });

@@ -23,10 +23,10 @@ import {
 } from "./options.ts";
 import { print, printJson } from "./output.ts";
 import { showSpanProgress } from "./progress.ts";
-import { createDryRun, replayedLines } from "./replay-output.ts";
+import { createDryRun, replayedJson, replayedLines } from "./replay-output.ts";
 import { checkComparison, type WayOptions, wayOf } from "./replay-way.ts";
 import { endSoon } from "./signals.ts";
-import { whatIf } from "./what-if.ts";
+import { loadNext, whatIf } from "./what-if.ts";
 
 interface ReplayOptions extends ServerOptions, JsonOption, WayOptions {
   readonly from: string;
@@ -67,10 +67,12 @@ async function run(name: string, options: ReplayOptions): Promise<void> {
   if (options.whatIf !== undefined) checkComparison(options);
   await withBroker(options, async (broker, config) => {
     const handler = await findHandler(options.handlers ?? config.handlers, name);
-    const span = await spanOf(broker, options.from, options.to);
+    const { from, to, whatIf: path } = options;
+    const next = path === undefined ? undefined : await loadNext(path, handler);
+    const versions = next === undefined ? [handler] : [handler, next];
+    const span = await spanOf(broker, versions, from, to);
     const parts = await partsOf(broker, config, options);
-    const { whatIf: path } = options;
-    if (path !== undefined) await whatIf({ ...parts, live: handler, span, path }, options);
+    if (next !== undefined) await whatIf({ ...parts, live: handler, next, span }, options);
     else await runOver({ ...parts, handler, span }, options);
   });
   endSoon(); // whatever the handler's code has left running
@@ -100,7 +102,7 @@ type Parts = Awaited<ReturnType<typeof partsOf>> & {
 async function runOver(parts: Parts, options: ReplayOptions): Promise<void> {
   const { broker, handler, span } = parts;
   const way = wayOf(handler.declaration.kind, options);
-  const dryRun = options.dryRun === true ? createDryRun(options.json === true) : undefined;
+  const dryRun = options.dryRun === true ? createDryRun(span, options.json === true) : undefined;
   const progress = showSpanProgress();
   const told = await replay({
     ...parts,
@@ -109,6 +111,6 @@ async function runOver(parts: Parts, options: ReplayOptions): Promise<void> {
     onProgress: progress.show,
     onRerun: (rerun: Rerun) => dryRun?.show(rerun),
   }).finally(progress.end);
-  if (options.json) return printJson({ ...told, way: way.kind, ...dryRun?.rest() });
-  for (const line of replayedLines(told, way, span)) print(line);
+  if (options.json) return printJson({ ...replayedJson(told), way: way.kind, ...dryRun?.rest() });
+  for (const line of replayedLines(told, way)) print(line);
 }

@@ -4,36 +4,44 @@ import { basename, resolve } from "node:path";
 import type { Handler } from "../authoring/index.ts";
 import { type LoadedModules, loadFile, loadModules } from "../modules/index.ts";
 import { printable } from "../observe/index.ts";
-import { type Compared, compareOver, type Difference, type Emitted } from "../pipeline/index.ts";
+import {
+  type Compared,
+  compareOver,
+  type Difference,
+  type Emitted,
+  type Span,
+} from "../pipeline/index.ts";
 import { notFound } from "./exits.ts";
 import { loadFailure } from "./find-handler.ts";
 import { brief, print, printJson } from "./output.ts";
 import { showSpanProgress } from "./progress.ts";
+import { placeJson, placeText, spanJson } from "./replay-output.ts";
 
-type Parts = Omit<Parameters<typeof compareOver>[0], "next"> & { readonly path: string };
+type Parts = Parameters<typeof compareOver>[0];
 
 const shownMax = 20;
 const valueCharsMax = 300;
 
-export async function whatIf(
-  { path, ...parts }: Parts,
-  { json }: { readonly json?: true },
-): Promise<void> {
-  const { live, span } = parts;
-  const next = await loadNext(path, live);
+export async function whatIf(parts: Parts, { json }: { readonly json?: true }): Promise<void> {
+  const { live, next, span } = parts;
   const progress = showSpanProgress();
-  const told = await compareOver({ ...parts, next, onProgress: progress.show }).finally(
-    progress.end,
-  );
+  const told = await compareOver({ ...parts, onProgress: progress.show }).finally(progress.end);
   if (json) {
     const versions = { live: live.version, next: next.version };
-    return printJson({ handler: live.name, versions, ...span, ...told });
+    const differences = told.differences.map((difference) => asJson(span, difference));
+    return printJson({ handler: live.name, versions, ...spanJson(span), ...told, differences });
   }
-  for (const line of comparedLines(told)) print(line);
+  for (const line of comparedLines(span, told)) print(line);
+}
+
+function asJson(span: Span, difference: Difference): object {
+  if (difference.kind === "entries") return difference;
+  const { kind, position, ...rest } = difference;
+  return { kind, ...placeJson(span, position), ...rest };
 }
 
 /** The handler's other version, under its name: its effects then differ by nothing but what it does. */
-async function loadNext(path: string, live: Handler): Promise<Handler> {
+export async function loadNext(path: string, live: Handler): Promise<Handler> {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw notFound(`--what-if: there is no file or folder ${resolve(path)}`);
   const loaded = stat.isDirectory() ? await loadModules(path) : await loadFile(path);
@@ -65,9 +73,12 @@ function lacking(path: string, live: Handler, { handlers }: LoadedModules) {
   );
 }
 
-function* comparedLines({ read, differing, mended, differences }: Compared): Generator<string> {
+function* comparedLines(
+  span: Span,
+  { read, differing, mended, differences }: Compared,
+): Generator<string> {
   const { emits, entries, letters } = differing;
-  for (const difference of differences.slice(0, shownMax)) yield* differenceLines(difference);
+  for (const difference of differences.slice(0, shownMax)) yield* differenceLines(span, difference);
   const all = emits + entries + letters;
   if (all > shownMax) yield `… and ${all - shownMax} more: --json has them`;
   if (all === 0) yield `No difference over ${read} events.`;
@@ -76,15 +87,15 @@ function* comparedLines({ read, differing, mended, differences }: Compared): Gen
   yield "Nothing was stored. ctx.get has read the entries as they are now.";
 }
 
-function* differenceLines(difference: Difference): Generator<string> {
+function* differenceLines(span: Span, difference: Difference): Generator<string> {
   if (difference.kind === "entries") {
     yield `entry ${printable(difference.key)}`;
     yield `  - ${valueText(difference.live)}`;
     yield `  + ${valueText(difference.next)}`;
     return;
   }
-  const { seq, type = "no event", id } = difference;
-  yield printable(`${seq} ${type}${id === undefined ? "" : ` (id ${id})`}`);
+  const { position, type = "no event", id } = difference;
+  yield printable(`${placeText(span, position)} ${type}${id === undefined ? "" : ` (id ${id})`}`);
   if (difference.kind === "letters") {
     yield `  - ${failureText(difference.live)}`;
     yield `  + ${failureText(difference.next)}`;

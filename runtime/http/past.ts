@@ -53,9 +53,9 @@ async function answerAt(
   closing: AbortSignal,
   asked: string,
 ): Promise<Response> {
-  const when = parseWhen(asked, past.home, Date.now());
-  if (typeof when === "string") return query(context, `at ${when}`);
   const { name, key } = entryOf(context);
+  const when = parseWhen(asked, past.streams(name), Date.now());
+  if (typeof when === "string") return query(context, `at ${when}`);
   const then = await inTime(context, closing, (signal) => past.at(name, key, when, signal));
   const position = positionText(then.at);
   const headers = { ...fresh, "eddy-position": position, "eddy-present": `${then.present}` };
@@ -73,13 +73,14 @@ function betweenRoute(past: () => Past, closing: AbortSignal): MiddlewareHandler
     const most = limitOf(limit);
     if (most === undefined) return query(context, limitText(limit));
     const reader = past();
+    const name = context.req.param("name") ?? "";
+    const streams = reader.streams(name);
     const nowMs = Date.now();
-    const from = parseWhen(begin, reader.home, nowMs);
+    const from = parseWhen(begin, streams, nowMs);
     if (typeof from === "string") return query(context, `from ${from}`);
-    const to = parseWhen(end ?? "0ms", reader.home, nowMs);
+    const to = parseWhen(end ?? "0ms", streams, nowMs);
     if (typeof to === "string") return query(context, `to ${to}`);
     const page = { limit: most, ...(after === undefined ? {} : { after }) };
-    const name = context.req.param("name") ?? "";
     const found = await inTime(context, closing, (signal) =>
       reader.between(name, from, to, page, signal),
     );

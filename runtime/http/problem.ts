@@ -52,6 +52,7 @@ const kinds = {
   EDDY_STORE_TIMEOUT: { status: 503, title: "The home stream gave no answer" },
   EDDY_STORE_REFUSED: { status: 503, title: "The home stream refused" },
   EDDY_HOME_MISSING: { status: 503, title: "The home stream is not there" },
+  EDDY_STREAM_MISSING: { status: 503, title: "A stream that is read is not there" },
   EDDY_HOME_FULL: { status: 507, title: "The home stream is full" },
   EDDY_OBJECTS_FULL: { status: 507, title: "There is no room for large data" },
   EDDY_OBJECT_NOT_STORED: { status: 503, title: "The large data was not stored" },

@@ -7,7 +7,7 @@ import {
   type ReloadRule,
   reloadRule,
 } from "../authoring/index.ts";
-import { describeThrown, EddyError } from "../events/index.ts";
+import { describeThrown, EddyError, positionText } from "../events/index.ts";
 import type { Difference, Rehearsal } from "../pipeline/index.ts";
 import type { Compiled } from "./compile.ts";
 import { createThreads } from "./threads.ts";
@@ -140,8 +140,8 @@ function tally(kind: DifferenceKind, count: number): string {
 
 function shown(difference: Difference): string {
   if (difference.kind === "entries") return `entry ${JSON.stringify(difference.key.slice(0, 100))}`;
-  const { seq, id = "no event" } = difference;
-  const where = `position ${seq} (id ${id.slice(0, 100)})`;
+  const { position, id = "no event" } = difference;
+  const where = `position ${positionText(position)} (id ${id.slice(0, 100)})`;
   if (difference.kind === "emits") return where;
   const { code, message } = difference.next ?? { code: "", message: "" };
   return `${where}: ${code}: ${message.slice(0, 200)}`;

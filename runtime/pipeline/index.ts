@@ -1,16 +1,20 @@
 // The way of an event from consume to settle, and back from backoff subjects and dead letters.
 // Knows events, authoring, contracts and the broker; stores and readers are handed in.
+export { inputsOf } from "./consume.ts";
 export type { Entries, OpenEntries } from "./entries.ts";
 export type { EventName, Fact, HandlerState, Report } from "./facts.ts";
 export { conditionsOf, type EntryQuery, type FindEntries } from "./find.ts";
 export { type HeldRow, listHeldKeys } from "./held/list.ts";
 export { releaseKey } from "./held/release.ts";
 export { decodeRecord, type LedgerRecord } from "./ledger/record.ts";
-export { readRepeats } from "./log/repeats.ts";
+export type { Extent } from "./log/beginning.ts";
+export { nameOfMoment, type UpTo, upToPosition, upToTime } from "./log/moment.ts";
+export type { LogRange } from "./log/read-log.ts";
+export { readRepeatsIn } from "./log/repeats-in.ts";
 export { marksIn, marksLines, marksName } from "./marks.ts";
 export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
 export { readAside } from "./past/aside.ts";
-export { checkUncut, type Extent, extentOf, seqAt } from "./past/extent.ts";
+export { checkUncut, wholeExtentsOf } from "./past/extent.ts";
 export { foldPast, type PastStates, type Step } from "./past/fold-past.ts";
 export type { Runs } from "./past/functions.ts";
 export { meetEvents, type PastParts } from "./past/meet.ts";

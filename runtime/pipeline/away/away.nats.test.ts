@@ -253,15 +253,27 @@ test("what a `where` and a contract ask of data is asked of data outside as well
     [[1, 3], [["EDDY_DATA_INVALID", "schema", 0]]],
   );
   const handler: Handler = { name: "pick", file: "", version: "v1", declaration: pick };
-  const kinds: string[] = [];
-  for await (const chunk of readLog(p.broker, handler, { from: 1, to: 4 }, () => 0)) {
-    for (const sighting of chunk) {
+  await store(p, [read(4, "d", 7_000_000), read(5, "e", 7_000_000)]);
+  const { last_seq: to } = (await p.broker.jsm.streams.info("EVENTS")).state;
+  const slices: string[][] = [];
+  const versions = [handler, handler];
+  const reading = { broker: p.broker, versions, repeatsIn: () => () => 0, sliceMax: 800 };
+  for await (const { seen } of readLog(reading, [{ stream: "EVENTS", from: 1, to }])) {
+    const [one, other] = seen.map((side) => side.map(({ job }) => job?.event.data));
+    assert.deepEqual(one, other);
+    assert.ok(
+      one?.every((data, at) => data === undefined || data !== other?.[at]),
+      "L3",
+    );
+    const kinds = seen[0]?.map(({ sighting, job }) => {
       const length =
-        sighting.kind === "event" ? Reflect.get(Object(sighting.event.data), "text").length : 0;
-      kinds.push(`${sighting.kind} ${length}`);
-    }
+        sighting.kind === "event" ? Reflect.get(Object(job?.event.data), "text").length : 0;
+      return `${sighting.kind} ${length}`;
+    });
+    slices.push(kinds ?? []);
   }
-  assert.deepEqual(kinds, ["event 3000000", "filtered 0", "dead 0", "event 5"]);
+  const first = ["event 3000000", "filtered 0", "dead 0", "event 5", "event 7000000"];
+  assert.deepEqual(slices, [first, ["event 7000000"]], "L2: more would be over 16 MiB");
 });
 
 test("a foreign dataref is an attribute of the event, and is never fetched", async () => {

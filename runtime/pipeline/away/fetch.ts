@@ -54,10 +54,20 @@ export async function fetchEvent(broker: Broker, event: CloudEvent): Promise<Clo
   return withData(event, ref, await broker.objects.get(ref)).event;
 }
 
-/** The same with its message, for whoever hands that on. */
-export async function fetchAside(broker: Broker, { event, original }: Whole): Promise<Whole> {
+/** The same for several versions that see the event: what makes each of them an event of its own, and its message. */
+export async function fetchAside(
+  broker: Broker,
+  event: CloudEvent,
+): Promise<(one: Whole) => Whole> {
   const ref = refOf(event, broker);
-  return wholeOf(event, original, ref, await broker.objects.get(ref));
+  const found = await broker.objects.get(ref);
+  let given = false;
+  return ({ event: own, original }) => {
+    // Data that is bytes is not copied when it is decoded.
+    const data = given && found.kind === "data" ? Buffer.from(found.data) : undefined;
+    given = true;
+    return wholeOf(own, original, ref, data === undefined ? found : { kind: "data", data });
+  };
 }
 
 function budgetOf(scope: Scope): Budget {

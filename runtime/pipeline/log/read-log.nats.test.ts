@@ -6,7 +6,7 @@ import { makeTestEvent, produce, startTestPipeline } from "../../../tests/suppor
 import { event, type Handler, on } from "../../authoring/index.ts";
 import { identitiesStream } from "../../broker/index.ts";
 import { readLog } from "./read-log.ts";
-import { readRepeats } from "./repeats.ts";
+import { readRepeatsIn } from "./repeats-in.ts";
 
 const Placed = event("com.acme.order.placed", Type.Object({ n: Type.Integer() }));
 const Other = event("com.acme.order.other", Type.Object({ n: Type.Integer() }));
@@ -42,10 +42,12 @@ test("L1: each event of the handler has the verdict that it had live, from the b
   const { broker } = again;
   const { state } = await broker.jsm.streams.info("EVENTS");
   const look = async (from = 1) => {
-    const repeatOf = await readRepeats(broker, "EVENTS", state.last_seq);
+    const ranges = [{ stream: "EVENTS", from, to: state.last_seq }];
+    const repeatsIn = await readRepeatsIn(broker, ranges);
     const seen: string[] = [];
-    for await (const chunk of readLog(broker, handler, { from, to: state.last_seq }, repeatOf)) {
-      for (const sighting of chunk) {
+    const reading = { broker, versions: [handler], repeatsIn, sliceMax: 3 };
+    for await (const slice of readLog(reading, ranges)) {
+      for (const { sighting } of slice.seen[0] ?? []) {
         const what = sighting.kind === "dead" ? sighting.cause.code : sighting.event.id;
         seen.push(`${sighting.kind} ${what}`);
       }

@@ -1,7 +1,7 @@
 // What became of events of a projection that did not go the straight way, as it is known now: their standings, and the
 // letters of those that are dead.
 import { type Broker, deadStream, readAll, streamInfo } from "../../broker/index.ts";
-import { natsSubject, token } from "../../events/index.ts";
+import { natsSubject, type Position, token } from "../../events/index.ts";
 import { projectionPlace } from "../ledger/place.ts";
 import type { LetterReason } from "../outcome.ts";
 import { decodeParcel } from "../retry/parcel.ts";
@@ -17,25 +17,41 @@ export interface LetterFacts {
   readonly key?: string;
 }
 
-/** By position of the home stream. */
+/** By stream and sequence. */
 export interface Aside {
-  readonly standings: ReadonlyMap<number, Standing["kind"]>;
-  readonly letters: ReadonlyMap<number, LetterFacts>;
+  readonly standings: ReadonlyMap<string, ReadonlyMap<number, Standing["kind"]>>;
+  readonly letters: ReadonlyMap<string, ReadonlyMap<number, LetterFacts>>;
+}
+
+export function standingOf({ standings }: Aside, { stream, seq }: Position) {
+  return standings.get(stream)?.get(seq);
+}
+
+export function letterOf({ letters }: Aside, { stream, seq }: Position) {
+  return letters.get(stream)?.get(seq);
 }
 
 const errorCharsMax = 500;
 
-export async function readAside(broker: Broker, projection: string): Promise<Aside> {
+export async function readAside(
+  broker: Broker,
+  projection: string,
+  streams: readonly string[],
+): Promise<Aside> {
   // Letters last: an event that dies meanwhile is seen to be dead only where its letter is.
-  const standings = await readStandings(broker, projection);
-  return { standings, letters: await readLetters(broker, projection) };
+  const standings = new Map<string, ReadonlyMap<number, Standing["kind"]>>();
+  for (const stream of streams)
+    standings.set(stream, await readStandings(broker, projection, stream));
+  const letters = new Map<string, ReadonlyMap<number, LetterFacts>>();
+  for (const stream of streams) letters.set(stream, await readLetters(broker, projection, stream));
+  return { standings, letters };
 }
 
-async function readStandings(broker: Broker, projection: string) {
+async function readStandings(broker: Broker, projection: string, input: string) {
   const found = new Map<number, Standing["kind"]>();
   const { stream, ledger } = projectionPlace(projection);
   if ((await streamInfo(broker.jsm, stream)) === undefined) return found;
-  const root = `${ledger}.${token(broker.home)}.`;
+  const root = `${ledger}.${token(input)}.`;
   await readAll(broker, stream, `${root}*`, ({ subject, data }) => {
     const seq = Number(subject.slice(root.length));
     if (Number.isSafeInteger(seq)) found.set(seq, decodeStanding(data).kind);
@@ -43,10 +59,10 @@ async function readStandings(broker: Broker, projection: string) {
   return found;
 }
 
-async function readLetters(broker: Broker, projection: string) {
+async function readLetters(broker: Broker, projection: string, input: string) {
   const found = new Map<number, LetterFacts>();
   if ((await streamInfo(broker.jsm, deadStream)) === undefined) return found;
-  const root = natsSubject("dead", token(broker.app), token(projection), token(broker.home));
+  const root = natsSubject("dead", token(broker.app), token(projection), token(input));
   await readAll(broker, deadStream, `${root}.*`, ({ seq, data }) => {
     const parcel = decodeParcel(data);
     if (parcel?.death === undefined) return;

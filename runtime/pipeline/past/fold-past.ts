@@ -1,16 +1,17 @@
 // A projection's past folded anew and aside, for some of its keys: each event with what it did to its entry, or why
 // nothing.
 // P1 Folded is what live is folded: no repeats, nothing that `where` leaves out, nothing that breaks its contract, nothing
-// that is dead, discarded, or waits. P2 In stream order, as in a rebuild. Live an event that succeeded only at a retry may
+// that is dead, discarded, or waits. P2 In the order of the log, as in a rebuild. Live an event that succeeded only at a retry may
 // have been folded behind later ones of its key: those are marked.
 // P3 What had expired live cannot be told where no letter keeps it: that hung on when it ran. An event counts as expired
 // where it was too old on the day that it was stored.
 import { Permanent, parseDuration } from "../../authoring/index.ts";
 import { type CloudEvent, nameOf, type Position } from "../../events/index.ts";
 import { type ExpiryPolicy, expiryOf } from "../expiry.ts";
-import type { LetterFacts } from "./aside.ts";
+import type { LogRange } from "../log/read-log.ts";
+import { type LetterFacts, letterOf, standingOf } from "./aside.ts";
 import { type Functions, functionsOf } from "./functions.ts";
-import { type Met, meetEvents, type PastParts, type PastRange } from "./meet.ts";
+import { type Met, meetEvents, type PastParts } from "./meet.ts";
 
 /** One event of a key. */
 export type Step = {
@@ -33,16 +34,16 @@ type StepResult =
 /** States of entries as JSON, by key. */
 export type PastStates = Map<string, string>;
 
-/** Folds a range into `states`, which may hold what came before. Only keys that are wanted are folded. */
+/** Folds stretches of the log into `states`, which may hold what came before. Only keys that are wanted are folded. */
 export async function* foldPast(
   parts: PastParts,
-  range: PastRange,
+  ranges: readonly LogRange[],
   states: PastStates,
   isWanted: (key: string) => boolean,
 ): AsyncGenerator<Step[]> {
   const functions = functionsOf(parts.broker, parts.handler, parts.runs);
   const maxAgeMs = parseDuration(parts.handler.declaration.options.maxAge);
-  for await (const slice of meetEvents(parts, range)) {
+  for await (const slice of meetEvents(parts, ranges)) {
     const steps: Step[] = [];
     for (const met of slice) {
       if (!isWanted(met.key)) continue;
@@ -64,9 +65,9 @@ function asideOf(
   maxAgeMs: number | undefined,
 ): StepResult | undefined {
   const { position, storedMs } = sighting;
-  const standing = aside.standings.get(position.seq);
+  const standing = standingOf(aside, position);
   if (sighting.kind === "duplicate") return { kind: "duplicate", firstSeq: sighting.firstSeq };
-  if (standing === "dead") return { kind: "dead", letter: aside.letters.get(position.seq) };
+  if (standing === "dead") return { kind: "dead", letter: letterOf(aside, position) };
   if (standing !== undefined && standing !== "done") return { kind: standing };
   if (sighting.kind === "filtered") return { kind: "filtered" };
   if (sighting.kind === "dead") return { kind: "failed", cause: sighting.cause };
@@ -89,7 +90,7 @@ async function foldOne(
     const state = next === null ? undefined : jsonOf(job.event, next);
     if (state === undefined) states.delete(key);
     else states.set(key, state);
-    const retried = aside.standings.get(sighting.position.seq) === "done";
+    const retried = standingOf(aside, sighting.position) === "done";
     return { kind: "folded", state, retried };
   } catch (cause) {
     return { kind: "failed", cause };

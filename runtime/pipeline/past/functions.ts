@@ -15,14 +15,11 @@ export interface Runs {
   readonly readEntry: ReadEntry;
 }
 
-/** An event at its place, with all its data. */
-export type PastJob = RemoteCall["job"];
-
 /** A promise only where they run in a thread. Both may throw, or reject, with whatever the author's code throws. */
 export interface Functions {
-  key(job: PastJob): string | Promise<string>;
+  key(job: RemoteCall["job"]): string | Promise<string>;
   /** The next state, checked; null removes the entry. */
-  apply(job: PastJob, state: unknown): unknown;
+  apply(job: RemoteCall["job"], state: unknown): unknown;
 }
 
 export function functionsOf(broker: Broker, handler: Handler, runs: Runs): Functions {
@@ -39,7 +36,7 @@ export function functionsOf(broker: Broker, handler: Handler, runs: Runs): Funct
     deadlineMs: parseDuration(declaration.options.deadline) ?? runs.deadlineMs,
     source: sourceOf(broker.app, name),
   };
-  const call = (job: PastJob): RemoteCall => ({
+  const call = (job: RemoteCall["job"]): RemoteCall => ({
     ...{ job, terms, readEntry: runs.readEntry, findEntries: findNothing },
   });
   return {

@@ -2,33 +2,26 @@
 // M1 Code of the author never sees an event that is dead or was discarded, nor a repeat of one: it may have ended the
 // process before. M2 Between two slices everything else of the process has its turn.
 import type { Handler } from "../../authoring/index.ts";
-import { type Broker, type Delivery, readRange } from "../../broker/index.ts";
-import { EddyError, isAway, keyOf } from "../../events/index.ts";
-import { fetchAside } from "../away/fetch.ts";
-import { filterOf } from "../consume.ts";
-import { FirstJob } from "../first-job.ts";
-import { createSight, lookAt, type Sighting } from "../log/sight.ts";
-import type { Aside } from "./aside.ts";
-import { type Functions, functionsOf, type PastJob, type Runs } from "./functions.ts";
+import type { Broker } from "../../broker/index.ts";
+import { isAway, keyOf } from "../../events/index.ts";
+import { type LogRange, readLog, type SeenJob } from "../log/read-log.ts";
+import type { RepeatsIn } from "../log/repeats-in.ts";
+import type { Sighting } from "../log/sight.ts";
+import { type Aside, letterOf, standingOf } from "./aside.ts";
+import { type Functions, functionsOf, type Runs } from "./functions.ts";
 
 export interface PastParts {
   readonly broker: Broker;
   readonly handler: Handler;
   readonly runs: Runs;
   readonly aside: Aside;
-  readonly repeatOf: (seq: number) => number;
+  readonly repeatsIn: RepeatsIn;
   readonly signal: AbortSignal;
-}
-
-export interface PastRange {
-  readonly from: number;
-  /** Inclusive. */
-  readonly to: number;
 }
 
 /** An event at its place, and what the projection makes of it before it would fold it. */
 export interface Met {
-  readonly job: PastJob;
+  readonly job: SeenJob;
   readonly sighting: Sighting;
   /** Of its entry; where nobody can tell it, the event's own ordering key. */
   readonly key: string;
@@ -36,69 +29,33 @@ export interface Met {
   readonly keyless?: unknown;
 }
 
-type Seen = Pick<Met, "job" | "sighting">;
+type Found = Pick<Met, "job" | "sighting">;
 type Keyed = { readonly key: string } | { readonly keyless: unknown };
 
 const sliceMax = 200; // a few milliseconds
 
-/** In slices, in stream order. Ends early with the signal's reason. */
-export async function* meetEvents(parts: PastParts, range: PastRange): AsyncGenerator<Met[]> {
-  const { broker, handler, signal } = parts;
-  if (range.from > range.to) return;
-  const see = createSight(handler, broker.home, parts.repeatOf);
+/** In slices, in the order of the log. Ends early with the signal's reason. */
+export async function* meetEvents(
+  parts: PastParts,
+  ranges: readonly LogRange[],
+): AsyncGenerator<Met[]> {
+  const { broker, handler, aside, repeatsIn, signal } = parts;
   const functions = functionsOf(broker, handler, parts.runs);
-  const read = { stream: broker.home, filter: filterOf(handler), ...range };
-  for await (const chunk of readRange(broker, read)) {
-    for (let at = 0; at < chunk.length; at += sliceMax) {
-      signal.throwIfAborted();
-      yield* meetSlice(parts, functions, see, chunk.slice(at, at + sliceMax));
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  const reading = {
+    ...{ broker, versions: [handler], repeatsIn, sliceMax },
+    wantsData: (sighting: Sighting) => keyedBy(aside, sighting) === undefined,
+  };
+  for await (const { seen } of readLog(reading, ranges)) {
+    signal.throwIfAborted();
+    const found: Found[] = [];
+    for (const { job, sighting } of seen[0] ?? []) if (job) found.push({ job, sighting });
+    yield await keyAll(aside, functions, found);
+    await new Promise((resolve) => setImmediate(resolve));
   }
   signal.throwIfAborted();
 }
 
-async function* meetSlice(
-  parts: PastParts,
-  functions: Functions,
-  see: (delivery: Delivery) => Sighting | undefined,
-  slice: readonly Delivery[],
-): AsyncGenerator<Met[]> {
-  const { aside, broker, handler, signal } = parts;
-  let seen: Seen[] = [];
-  for (const delivery of slice) {
-    const sighting = see(delivery);
-    const event = sighting?.event;
-    if (sighting === undefined || event === undefined) continue;
-    const job = new FirstJob(handler, broker.home, delivery, 0, event, 0);
-    const isOutside = sighting.kind === "event" && isAway(event);
-    if (!isOutside || keyedBy(aside, sighting) !== undefined) {
-      seen.push({ job, sighting });
-      continue;
-    }
-    // Alone: any number of them may be in a slice, and each may be large.
-    yield await keyAll(aside, functions, seen);
-    seen = [];
-    signal.throwIfAborted();
-    yield await keyAll(aside, functions, [await withData(parts, { job, sighting })]);
-  }
-  yield await keyAll(aside, functions, seen);
-}
-
-async function withData({ broker, handler }: PastParts, { job, sighting }: Seen): Promise<Seen> {
-  const { position, storedMs } = sighting;
-  const at = { position, storedMs };
-  try {
-    const whole = Object.assign(await fetchAside(broker, job), { position, attempt: 1 });
-    return { job: whole, sighting: { ...at, ...lookAt(handler, whole.event) } };
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof EddyError ? error.cause : error;
-    if (!(cause instanceof EddyError) || cause.code === "EDDY_READ_FAILED") throw cause;
-    return { job, sighting: { ...at, kind: "dead", reason: "attempts", cause, event: job.event } };
-  }
-}
-
-async function keyAll(aside: Aside, functions: Functions, seen: readonly Seen[]): Promise<Met[]> {
+async function keyAll(aside: Aside, functions: Functions, seen: readonly Found[]): Promise<Met[]> {
   const met: Met[] = [];
   const asked: Promise<void>[] = [];
   for (const one of seen) {
@@ -112,22 +69,24 @@ async function keyAll(aside: Aside, functions: Functions, seen: readonly Seen[])
   return met;
 }
 
-function metOf({ job, sighting }: Seen, keyed: Keyed): Met {
+function metOf({ job, sighting }: Found, keyed: Keyed): Met {
   if ("key" in keyed) return { job, sighting, key: keyed.key };
   return { job, sighting, key: keyOf(job.event), keyless: keyed.keyless };
 }
 
 /** The key of what the author's code must not see; undefined for all else. */
-function keyedBy({ standings, letters }: Aside, sighting: Sighting): Keyed | undefined {
-  const firstSeq = sighting.kind === "duplicate" ? sighting.firstSeq : sighting.position.seq;
-  const standing = standings.get(firstSeq);
+function keyedBy(aside: Aside, sighting: Sighting): Keyed | undefined {
+  const { position } = sighting;
+  const first =
+    sighting.kind === "duplicate" ? { ...position, seq: sighting.firstSeq } : sighting.position;
+  const standing = standingOf(aside, first);
   if (standing !== "dead" && standing !== "discarded") return undefined;
-  const letter = letters.get(firstSeq);
+  const letter = letterOf(aside, first);
   if (letter?.reason === "schema") return undefined; // it never ran: nothing is known of its key, and nothing to fear
   return letter?.key === undefined ? { keyless: undefined } : { key: letter.key };
 }
 
-function askKey(functions: Functions, job: PastJob) {
+function askKey(functions: Functions, job: SeenJob) {
   const failed = (keyless: unknown): Keyed => ({ keyless });
   if (isAway(job.event)) return failed(undefined); // its data is not there, and the author's code needs it
   try {

@@ -1,17 +1,22 @@
 // The comparison of two versions over a part of the log that somebody chose, or over the newest events of a handler.
 import { type Handler, parseDuration } from "../../authoring/index.ts";
-import { type Broker, readMessage, streamInfo } from "../../broker/index.ts";
+import type { Broker } from "../../broker/index.ts";
+import type { Position } from "../../events/index.ts";
 import type { FindEntries } from "../find.ts";
 import type { Terms } from "../handle.ts";
-import { readRepeats } from "../log/repeats.ts";
-import { createSight } from "../log/sight.ts";
+import { type LogRange, readLog } from "../log/read-log.ts";
+import { noRepeats, readRepeatsIn } from "../log/repeats-in.ts";
+import type { Sighting } from "../log/sight.ts";
 import type { ReadEntry } from "../read-entry.ts";
-import { listLetters } from "../retry/letters.ts";
 import { sourceOf } from "../terms.ts";
-import { type Part, readPast } from "./past.ts";
-import { createReruns, type Seen, statesInMemory } from "./rerun.ts";
+import { lastEvents, seenInLetters } from "./newest.ts";
+import { mayHaveKey } from "./replay.ts";
+import { createReruns, type Rerun, statesInMemory } from "./rerun.ts";
+import { notOutside } from "./sinks.ts";
 import type { Span } from "./span.ts";
 import { type Compared, createVersus, type VersusParts } from "./what-if.ts";
+
+const sliceMax = 800;
 
 export interface CompareParts {
   readonly broker: Broker;
@@ -26,7 +31,7 @@ export interface CompareParts {
 export interface SpanParts extends CompareParts {
   readonly span: Span;
   readonly key?: string;
-  readonly onProgress?: (seq: number, span: Span) => void;
+  readonly onProgress?: (upTo: readonly Position[], ranges: readonly LogRange[]) => void;
 }
 
 /** Both versions over a span; projections fold from nothing. */
@@ -34,10 +39,15 @@ export async function compareOver(parts: SpanParts): Promise<Compared> {
   const { broker, live, next, span, key, onProgress } = parts;
   const only = key === undefined ? {} : { key };
   const versus = createVersus({ ...sidesOf(parts, Number.POSITIVE_INFINITY), ...only });
-  const repeatOf = await readRepeats(broker, broker.home, span.to);
-  for await (const part of readPast(broker, [live, next], span, repeatOf)) {
-    await versus.take(part);
-    onProgress?.(part.upTo, span);
+  const reading = {
+    ...{ broker, versions: [live, next], sliceMax },
+    repeatsIn: await readRepeatsIn(broker, span),
+    wantsData: ({ event }: Sighting) =>
+      [live, next].some((version) => mayHaveKey(version, key, event)),
+  };
+  for await (const slice of readLog(reading, span)) {
+    await versus.take(slice);
+    onProgress?.(slice.upTo, span);
   }
   return versus.end();
 }
@@ -69,6 +79,7 @@ export async function compareLast(parts: RehearsalParts): Promise<Rehearsal> {
     ...sides,
     handler: next,
     terms: sides.termsOf(next),
+    storeOutside: notOutside,
     states: statesInMemory(entryBefore),
   });
   const cut = () => {
@@ -77,11 +88,20 @@ export async function compareLast(parts: RehearsalParts): Promise<Rehearsal> {
   };
   stop.addEventListener("abort", cut, { once: true });
   try {
-    for (const part of await lastParts(broker, [live, next], events)) {
+    const ranges = await lastEvents(broker, [live, next], events);
+    const repeatsIn = () => noRepeats; // both versions see them alike
+    for await (const slice of readLog(
+      { broker, versions: [live, next], repeatsIn, sliceMax },
+      ranges,
+    )) {
       stop.throwIfAborted();
-      await versus.take(part);
+      await versus.take(slice);
     }
-    const results = await letters.run(await seenInLetters(broker, live.name, next, stop));
+    const results: Rerun[] = [];
+    for await (const seen of seenInLetters(broker, live.name, next)) {
+      stop.throwIfAborted();
+      results.push(...(await letters.run(seen)));
+    }
     const mended = results.filter(({ kind }) => kind !== "failed").length;
     return { ...versus.end(), letters: results.length, lettersMended: mended };
   } finally {
@@ -96,82 +116,9 @@ function sidesOf(parts: CompareParts, attemptMs: number): VersusParts {
     const source = sourceOf(broker.app, name);
     return { deadlineMs: Math.min(deadlineMs, attemptMs), source, replaying: true };
   };
-  return { live, next, termsOf, readEntry, findEntries, maxPayloadBytes: broker.maxPayloadBytes };
+  return { broker, live, next, termsOf, readEntry, findEntries };
 }
 
 function entryBeforeOf({ live, readEntry }: CompareParts): (key: string) => Promise<unknown> {
   return async (key) => (await readEntry({ projection: live.name, key })).value;
-}
-
-const lookMax = 200_000; // messages of the home stream: a handler of few events has none among them
-
-/** The parts that hold the last events of these versions, oldest first. Repeats are in them: both versions see them alike. */
-async function lastParts(
-  broker: Broker,
-  versions: readonly Handler[],
-  events: number,
-): Promise<Part[]> {
-  const info = await streamInfo(broker.jsm, broker.home);
-  if (info === undefined) return [];
-  const { first_seq: first, last_seq: last } = info.state;
-  const lowest = Math.max(first, last - lookMax + 1);
-  const found: Part[] = [];
-  let count = 0;
-  let size = 2 * events;
-  for (let to = last; to >= lowest && count < events; size *= 4) {
-    const from = Math.max(lowest, to - size + 1);
-    const parts: Part[] = [];
-    for await (const part of readPast(broker, versions, { from, to }, () => 0)) parts.push(part);
-    count += parts.reduce((sum, { seen }) => sum + Math.max(...seen.map((s) => s.length)), 0);
-    found.unshift(...parts);
-    to = from - 1;
-  }
-  return lastOf(found, events);
-}
-
-/** Those that stand at the end, as many as are wanted. */
-function lastOf(parts: readonly Part[], events: number): Part[] {
-  const seqs = new Set(
-    parts.flatMap(({ seen }) => seen.flat().map(({ delivery }) => delivery.seq)),
-  );
-  const from = [...seqs].sort((a, b) => a - b).at(-events) ?? 0;
-  return parts.map((part) => {
-    const seen = part.seen.map((side) => side.filter(({ delivery }) => delivery.seq >= from));
-    return { ...part, seen };
-  });
-}
-
-const lettersMax = 1_000; // the newest
-const readAtOnce = 64;
-
-/** The events of open letters that the log still has. */
-async function seenInLetters(
-  broker: Broker,
-  handler: string,
-  next: Handler,
-  stop: AbortSignal,
-): Promise<Seen[]> {
-  const letters = (await listLetters(broker, { handler })).slice(-lettersMax);
-  const see = createSight(next, broker.home, () => 0);
-  const found: Seen[] = [];
-  for (let at = 0; at < letters.length; at += readAtOnce) {
-    stop.throwIfAborted();
-    const some = letters.slice(at, at + readAtOnce).map(async ({ origin: { stream, seq } }) => {
-      if (stream !== broker.home) return undefined;
-      const message = await readMessage(broker.nc, stream, { seq });
-      if (message === undefined) return undefined;
-      const headers = message.headers ?? new Uint8Array(0);
-      const delivery = {
-        natsSubject: message.natsSubject,
-        seq,
-        storedMs: message.time.getTime(),
-        raw: Buffer.concat([headers, message.data]),
-        headerLength: headers.byteLength,
-      };
-      const sighting = see(delivery);
-      return sighting === undefined ? undefined : { sighting, delivery };
-    });
-    for (const seen of await Promise.all(some)) if (seen !== undefined) found.push(seen);
-  }
-  return found;
 }

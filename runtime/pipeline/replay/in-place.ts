@@ -39,7 +39,7 @@ export async function readEffects(
   broker: Broker,
   place: Place,
   source: string,
-  { from }: Span,
+  [{ from }]: Span,
 ): Promise<Effects> {
   const effects = emptyEffects();
   const record = await readRecord(broker, place);

@@ -10,14 +10,19 @@ import {
   readMessage,
   storeBatch,
 } from "../../broker/index.ts";
-import { EddyError } from "../../events/index.ts";
+import { EddyError, type Position } from "../../events/index.ts";
 import type { Counts } from "../ledger/counts.ts";
 import type { Place } from "../ledger/place.ts";
-import { decodeRecord, encodeRecord, type LedgerRecord } from "../ledger/record.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+  type InputRecord,
+  type LedgerRecord,
+} from "../ledger/record.ts";
 
 /** What follows from one event, stored together. */
 export interface Unit {
-  readonly seq: number;
+  readonly position: Position;
   readonly messages: readonly BatchMessage[];
   /** With this event. */
   readonly counts: Readonly<Counts>;
@@ -25,7 +30,8 @@ export interface Unit {
 
 /** Where all is stored that was to be. */
 export interface Reached {
-  readonly upTo: number;
+  /** Of streams that are not named nothing more. */
+  readonly upTo: readonly Position[];
   readonly counts: Readonly<Counts>;
   /** The replay is over. */
   readonly clean: boolean;
@@ -35,6 +41,9 @@ export interface Keeper {
   /** Stores the units in order, and how far it has come with them. */
   store(units: readonly Unit[], reached: Reached): Promise<void>;
 }
+
+/** A stream, and up to where a replay has run it. */
+export type InputFloor = Pick<InputRecord, "stream" | "createdMs" | "floor">;
 
 /** A record and where it stands; sequence 0 where there is none yet. */
 export interface Found {
@@ -52,14 +61,15 @@ export async function readKept(broker: Broker, { stream, ledger }: Place): Promi
   return { record: decodeRecord(last.data), seq: last.seq };
 }
 
-/** Stores for a place whose last record was read. `mark` stays in each record; `createdMs` is of the home stream. */
+/** Stores for a place whose last record was read. `mark` stays in each record; `inputs` is how far it has come before. */
 export function createKeeper(
   broker: Broker,
   place: Place,
   { record: before, seq }: Found,
   mark: object,
-  createdMs: number,
+  inputs: readonly InputFloor[],
 ): Keeper {
+  const floors = new Map(inputs.map(({ stream, floor }) => [stream, floor]));
   const instance = markText({ ...mark, run: ulid() });
   const epoch = (before?.epoch ?? 0) + 1;
   let expectedSeq = seq;
@@ -90,7 +100,9 @@ export function createKeeper(
       const batches = inBatches(units);
       for (const [at, batch] of batches.entries()) {
         const end = at === batches.length - 1 ? undefined : batch.at(-1);
-        const { upTo, counts, clean } = end === undefined ? reached : partly(end);
+        const { upTo, counts, clean } = end === undefined ? reached : partly(batch, end);
+        for (const { stream, seq } of upTo)
+          floors.set(stream, Math.max(seq, floors.get(stream) ?? 0)); // a span that ends before it takes nothing back
         await storeOne(
           batch.flatMap(({ messages }) => messages),
           {
@@ -98,7 +110,9 @@ export function createKeeper(
             instance,
             commit: commit++,
             counts,
-            inputs: [{ stream: broker.home, createdMs, floor: upTo, above: [] }],
+            inputs: inputs.map(({ stream, createdMs }) => {
+              return { stream, createdMs, floor: floors.get(stream) ?? 0, above: [] };
+            }),
             ...(clean ? { clean } : {}),
           },
         );
@@ -107,8 +121,8 @@ export function createKeeper(
   };
 }
 
-function partly({ seq, counts }: Unit): Reached {
-  return { upTo: seq, counts, clean: false };
+function partly(batch: readonly Unit[], { counts }: Unit): Reached {
+  return { upTo: batch.map(({ position }) => position), counts, clean: false };
 }
 
 /** At least one, and what follows from one event is never torn apart. */

@@ -4,15 +4,16 @@
 // has not come to, or that wait or are dead, are left to it: a replay in place adds no outcome.
 import { type Handler, parseDuration } from "../../authoring/index.ts";
 import { type Broker, streamInfo } from "../../broker/index.ts";
-import { EddyError } from "../../events/index.ts";
+import { EddyError, keyOf, type Position } from "../../events/index.ts";
 import type { OpenEntries } from "../entries.ts";
 import type { FindEntries } from "../find.ts";
-import { readRepeats } from "../log/repeats.ts";
+import { type LogRange, type LogReading, readLog, type Seen } from "../log/read-log.ts";
+import { readRepeatsIn } from "../log/repeats-in.ts";
+import type { Sighting } from "../log/sight.ts";
 import type { ReadEntry } from "../read-entry.ts";
 import { sourceOf } from "../terms.ts";
-import { readPast } from "./past.ts";
-import { createReruns, type Failure, type Rerun, type Seen } from "./rerun.ts";
-import { openShadow } from "./shadow.ts";
+import { createReruns, type Failure, type Rerun } from "./rerun.ts";
+import { openShadow, type ShadowInput } from "./shadow.ts";
 import { keepInShadow, type Left, lookOnly, mendInPlace, type Sink } from "./sinks.ts";
 import type { Span } from "./span.ts";
 
@@ -36,9 +37,10 @@ export interface ReplayParts {
   readonly readEntry: ReadEntry;
   readonly findEntries: FindEntries;
   readonly openEntries: OpenEntries;
-  /** What came of an event, in stream order. */
+  /** What came of an event, in the order of the log. */
   readonly onRerun?: (rerun: Rerun) => void;
-  readonly onProgress?: (seq: number, span: Span) => void;
+  /** Up to where it has come, and what it reads. */
+  readonly onProgress?: (upTo: readonly Position[], ranges: readonly LogRange[]) => void;
 }
 
 export interface Replayed {
@@ -46,8 +48,7 @@ export interface Replayed {
   readonly version: string;
   /** The name that it ran under. */
   readonly as: string;
-  readonly from: number;
-  readonly to: number;
+  readonly span: Span;
   /** Events of the handler in the span; of these the ones that were run. */
   read: number;
   run: number;
@@ -66,7 +67,7 @@ export interface Replayed {
 }
 
 export interface FailedEvent extends Failure {
-  readonly seq: number;
+  readonly position: Position;
   /** Absent where the message is no event. */
   readonly source?: string;
   readonly id?: string;
@@ -78,28 +79,21 @@ const codesMax = 100;
 /** @throws EddyError `EDDY_REPLAY_…`, `EDDY_READ_FAILED` */
 export async function replay(parts: ReplayParts): Promise<Replayed> {
   const { broker, span, onRerun, onProgress } = parts;
-  const info = await streamInfo(broker.jsm, broker.home);
-  if (info === undefined)
-    throw new EddyError("EDDY_STREAM_MISSING", `stream ${broker.home} is gone`);
+  const inputs = await Promise.all(span.map((range) => inputOf(broker, range)));
   const handler = named(parts);
-  const sink = await sinkOf(parts, handler, Date.parse(info.created));
+  const sink = await sinkOf(parts, handler, inputs);
   const told = nothingTold(parts, handler.name);
-  const repeatOf = await readRepeats(broker, broker.home, span.to);
-  const reruns = createReruns({
-    handler,
-    terms: {
-      deadlineMs: parseDuration(handler.declaration.options.deadline) ?? parts.deadlineMs,
-      source: sourceOf(broker.app, handler.name),
-      replaying: true,
-    },
-    readEntry: parts.readEntry,
-    findEntries: parts.findEntries,
-    states: sink.states,
-    maxPayloadBytes: broker.maxPayloadBytes,
-    ...(parts.key === undefined ? {} : { key: parts.key }),
+  const reruns = rerunsOf(parts, handler, sink);
+  const reading: LogReading = {
+    ...{ broker, versions: [handler], sliceMax },
+    repeatsIn: await readRepeatsIn(broker, span),
+    wantsData: ({ position, event }) =>
+      sink.leaves(position) === undefined && mayHaveKey(handler, parts.key, event),
+  };
+  const left = span.map((range) => {
+    return { ...range, from: Math.max(range.from, (sink.floors.get(range.stream) ?? 0) + 1) };
   });
-  const left = { ...span, from: Math.max(span.from, sink.floor + 1) };
-  for await (const { seen, upTo } of readPast(broker, [handler], left, repeatOf)) {
+  for await (const { seen, upTo } of readLog(reading, left)) {
     const results = await reruns.run((seen[0] ?? []).filter((one) => isRun(one, sink, told)));
     for (const result of results) {
       tell(result, told);
@@ -108,10 +102,32 @@ export async function replay(parts: ReplayParts): Promise<Replayed> {
     await sink.take(results, upTo);
     onProgress?.(upTo, left);
   }
-  await sink.end(span.to);
+  await sink.end(span.map(({ stream, to: seq }) => ({ stream, seq })));
   const { emitted, there, stored, expired } = sink.tally;
   told.left.expired = expired;
   return Object.assign(told, { emitted, there, stored });
+}
+
+const sliceMax = 800; // what a projection makes of it fits into one batch
+
+async function inputOf({ jsm }: Broker, range: LogRange): Promise<ShadowInput> {
+  const info = await streamInfo(jsm, range.stream);
+  if (info !== undefined) return { range, createdMs: Date.parse(info.created) };
+  throw new EddyError("EDDY_STREAM_MISSING", `stream ${range.stream} is gone`);
+}
+
+function rerunsOf(parts: ReplayParts, handler: Handler, sink: Sink) {
+  const { broker, readEntry, findEntries, key } = parts;
+  const terms = {
+    deadlineMs: parseDuration(handler.declaration.options.deadline) ?? parts.deadlineMs,
+    source: sourceOf(broker.app, handler.name),
+    replaying: true,
+  } as const;
+  const { states, storeOutside } = sink;
+  return createReruns({
+    ...{ broker, handler, terms, readEntry, findEntries, states, storeOutside },
+    ...(key === undefined ? {} : { key }),
+  });
 }
 
 /** The handler under the name that it runs under: its effects and records follow from it. */
@@ -123,32 +139,35 @@ function named({ handler, way }: ReplayParts): Handler {
   return { ...handler, name, declaration: { ...declaration, name } };
 }
 
-async function sinkOf(parts: ReplayParts, handler: Handler, createdMs: number): Promise<Sink> {
-  const { broker, span, way } = parts;
+async function sinkOf(
+  parts: ReplayParts,
+  handler: Handler,
+  inputs: readonly ShadowInput[],
+): Promise<Sink> {
+  const { broker, span, way, openEntries, key = null } = parts;
   if (way.kind === "look") return await lookOnly(broker, handler, span);
-  if (way.kind === "effects") return await mendInPlace(broker, handler, span, createdMs, way.dry);
-  const { openEntries, key } = parts;
-  const mark = {
-    handler: parts.handler.name,
-    version: handler.version,
-    from: span.from,
-    key: key ?? null,
-  };
-  const { keeper, start, entries } = await openShadow({
-    broker,
-    handler,
-    mark,
-    createdMs,
-    openEntries,
-  });
-  return keepInShadow(keeper, start, entries);
+  const [home] = inputs;
+  if (way.kind === "effects")
+    return await mendInPlace(broker, handler, span, home?.createdMs ?? 0, way.dry);
+  const of = { handler: parts.handler.name, version: handler.version, key };
+  return keepInShadow(broker, await openShadow({ broker, handler, of, inputs, openEntries }));
+}
+
+/** Whether an event may be of the key that is wanted, as far as that is known without its data. */
+export function mayHaveKey(
+  { declaration }: Handler,
+  key: string | undefined,
+  event: Sighting["event"],
+): boolean {
+  if (key === undefined || event === undefined || declaration.kind === "projection") return true;
+  return keyOf(event) === key;
 }
 
 /** Whether an event has its turn; what has none is counted. */
 function isRun({ sighting }: Seen, sink: Sink, told: Replayed): boolean {
   told.read++;
   if (sighting.kind !== "event") return true; // it has a verdict already
-  const why = sink.leaves(sighting.position.seq);
+  const why = sink.leaves(sighting.position);
   if (why !== undefined) told.left[why]++;
   return why === undefined;
 }
@@ -179,7 +198,7 @@ function tellFailed(rerun: Extract<Rerun, { kind: "failed" }>, told: Replayed): 
   told.failed[counted] = (told.failed[counted] ?? 0) + 1;
   if (told.failures.length >= failuresMax) return;
   const named = event === undefined ? {} : { source: event.source, id: event.id };
-  told.failures.push({ seq: position.seq, ...named, code, message });
+  told.failures.push({ position, ...named, code, message });
 }
 
 function nothingTold({ handler: { name, version }, span }: ReplayParts, as: string): Replayed {
@@ -187,5 +206,5 @@ function nothingTold({ handler: { name, version }, span }: ReplayParts, as: stri
   const counts = { read: 0, run: 0, duplicate: 0, filtered: 0, emitted: 0, there: 0, stored: 0 };
   // A code is whatever a handler calls its errors.
   const failed: Record<string, number> = Object.create(null);
-  return { handler: name, version, as, ...span, ...counts, left, failed, failures: [] };
+  return { handler: name, version, as, span, ...counts, left, failed, failures: [] };
 }

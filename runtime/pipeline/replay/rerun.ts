@@ -1,34 +1,28 @@
 // A version of a handler over events of the past, without a ledger: what came of each, as data. For replay, for the
 // comparison of two versions, and for the check before a reload.
-// R1 Nothing is stored and nothing is emitted: effects are handed back. R2 Events of a key run one after the other, keys
+// R1 Nothing is emitted: effects are handed back as they could be committed, those that are too large with a reference to
+// their data, which is stored only where whoever asks stores them. R2 Events of a key run one after the other, keys
 // side by side. R3 A failing event stops nothing. R4 Age counts for nothing: all of the past is old.
+import assert from "node:assert/strict";
 import { type Handler, Permanent, type Projection } from "../../authoring/index.ts";
-import type { BatchMessage } from "../../broker/index.ts";
+import type { BatchMessage, Broker } from "../../broker/index.ts";
 import {
   type CloudEvent,
   describeThrown,
   EddyError,
-  isAway,
   keyOf,
-  nameOf,
   type Position,
 } from "../../events/index.ts";
-import { effectBytes, effectOf } from "../effect.ts";
+import { allFit, type StoreOutside, withoutLarge } from "../away/store.ts";
+import { effectOf } from "../effect.ts";
 import type { FindEntries } from "../find.ts";
-import { FirstJob } from "../first-job.ts";
 import { entryKey, marksAfter, nextState } from "../fold.ts";
 import { runReaction, type Terms } from "../handle.ts";
 import { createLanes } from "../lanes.ts";
-import type { Logged, Sighting } from "../log/sight.ts";
+import type { Seen, SeenJob } from "../log/read-log.ts";
 import type { ReadEntry } from "../read-entry.ts";
 import { type NextEntry, type RemoteCall, remoteOf } from "../remote.ts";
 import { createStopping } from "../stopping.ts";
-
-/** A message of the log, and what the handler makes of it. */
-export interface Seen {
-  readonly sighting: Sighting;
-  readonly delivery: Logged;
-}
 
 export interface Failure {
   /** An `EDDY_…` code, or the name of what was thrown. */
@@ -65,7 +59,9 @@ export interface RerunParts {
   readonly readEntry: ReadEntry;
   readonly findEntries: FindEntries;
   readonly states: States;
-  readonly maxPayloadBytes: number;
+  readonly broker: Broker;
+  /** Where effects that are too large are to be stored. */
+  readonly storeOutside: StoreOutside;
   /** Only events of this ordering key, or of this entry. */
   readonly key?: string;
 }
@@ -80,9 +76,15 @@ export interface Reruns {
 /** Events of so many keys run at once. */
 const laneWidth = 64;
 
+/** An event, and where it stands. */
+interface At {
+  readonly position: Position;
+  readonly event: CloudEvent;
+}
+
 interface Turn {
   readonly at: number;
-  readonly job: FirstJob<CloudEvent>;
+  readonly job: SeenJob;
   readonly key: string;
 }
 
@@ -96,7 +98,7 @@ export function createReruns(parts: RerunParts): Reruns {
     ...{ job, terms, readEntry, findEntries },
   });
 
-  function laneOf(job: FirstJob<CloudEvent>): string | Promise<string> {
+  function laneOf(job: SeenJob): string | Promise<string> {
     if (declaration.kind === "reaction") return keyOf(job.event);
     if (remote !== undefined) return remote.key(callOf(job));
     return entryKey(declaration, job.event);
@@ -110,8 +112,7 @@ export function createReruns(parts: RerunParts): Reruns {
       if (known === undefined || remote !== undefined) return foldLater(turn, known);
       return folded(turn, next(declaration, job.event, known.state));
     }
-    if (remote !== undefined)
-      return remote.run(callOf(job)).then((emitted) => checked({ ...at, kind: "ran", emitted }));
+    if (remote !== undefined) return remote.run(callOf(job)).then((emitted) => ran(at, emitted));
     const result = runReaction(declaration, job, terms, around);
     if (result instanceof Promise) return result.then((later) => ended(at, later));
     return ended(at, result);
@@ -129,27 +130,29 @@ export function createReruns(parts: RerunParts): Reruns {
     return { position: job.position, event: job.event, kind: "folded", key, state, message };
   }
 
-  function ended(
-    at: { readonly position: Position; readonly event: CloudEvent },
-    result: Awaited<ReturnType<typeof runReaction>>,
-  ): Rerun {
+  function ended(at: At, result: Awaited<ReturnType<typeof runReaction>>): Rerun | Promise<Rerun> {
     if (result.kind === "threw") throw result.error;
-    return checked({ ...at, kind: "ran", emitted: result.emitted.map(effectOf) });
+    return ran(at, result.emitted.map(effectOf));
   }
 
-  function checked(rerun: Extract<Rerun, { kind: "ran" }>): Rerun {
-    const large = rerun.emitted.find((effect) => effectBytes(effect) > parts.maxPayloadBytes);
-    if (large !== undefined) throw tooLarge(handler.name, large);
-    return rerun;
+  function ran(at: At, emitted: readonly BatchMessage[]): Rerun | Promise<Rerun> {
+    if (allFit(parts, emitted)) return { ...at, kind: "ran", emitted };
+    return ranLarge(at, emitted);
   }
 
-  async function turnOf({ sighting, delivery }: Seen, at: number): Promise<Turn | Rerun> {
+  async function ranLarge(at: At, all: readonly BatchMessage[]): Promise<Rerun> {
+    const emitted: BatchMessage[] = [];
+    for (const effect of all)
+      emitted.push(await withoutLarge(parts.broker, handler.name, effect, parts.storeOutside));
+    return { ...at, kind: "ran", emitted };
+  }
+
+  async function turnOf({ sighting, job }: Seen, at: number): Promise<Turn | Rerun> {
     const { position } = sighting;
     if (sighting.kind === "dead") return { position, kind: "failed", ...failureOf(sighting.cause) };
-    const { event } = sighting;
+    assert(job !== undefined, "bug: an event without a job");
+    const { event } = job;
     if (sighting.kind !== "event") return { position, event, kind: sighting.kind };
-    if (isAway(event)) return { position, event, kind: "failed", ...failureOf(outside(event)) };
-    const job = new FirstJob(handler, position.stream, delivery, 0, event, 0);
     try {
       const lane = laneOf(job);
       const key = typeof lane === "string" ? lane : await lane;
@@ -209,17 +212,6 @@ function inLanes(
     if (left === 0) resolve();
     for (const turn of turns) lanes.enter(turn.key, turn);
   });
-}
-
-function tooLarge(handler: string, { natsSubject }: BatchMessage): EddyError {
-  const text = `${handler} emitted ${natsSubject}, which is too large for a message: a replay does not store data outside the log`;
-  return new EddyError("EDDY_REPLAY_DATA_OUTSIDE", text);
-}
-
-// It must not run as if it had no data.
-function outside(event: CloudEvent): EddyError {
-  const text = `the data of ${nameOf(event)} is outside the log (dataref): a replay does not fetch it, and leaves the event out`;
-  return new EddyError("EDDY_REPLAY_DATA_OUTSIDE", text);
 }
 
 const messageCharsMax = 500;

@@ -1,14 +1,16 @@
 // What becomes of the results of a replay: looked at only, stored in place where it is missing, or kept in a shadow.
 import { type Handler, parseDuration } from "../../authoring/index.ts";
 import type { Broker } from "../../broker/index.ts";
-import { token } from "../../events/index.ts";
-import type { Entries } from "../entries.ts";
-import { type Counts, count, noCounts } from "../ledger/counts.ts";
+import { type Position, token } from "../../events/index.ts";
+import type { StoreOutside } from "../away/store.ts";
+import { count, noCounts } from "../ledger/counts.ts";
 import { type Place, placeOf } from "../ledger/place.ts";
+import type { UpTo } from "../log/moment.ts";
 import { sourceOf } from "../terms.ts";
 import { readEffects, readHandled } from "./in-place.ts";
-import { createKeeper, type Keeper, readKept, type Unit } from "./keeper.ts";
+import { createKeeper, readKept, type Unit } from "./keeper.ts";
 import { type Rerun, type States, statesInMemory } from "./rerun.ts";
+import type { Shadow } from "./shadow.ts";
 import type { Span } from "./span.ts";
 
 /** Why an event of the span was not run, or its effects were left as they are. */
@@ -18,12 +20,13 @@ export interface Sink {
   /** Where a projection's entries come from, and go to. */
   readonly states: States;
   /** Nothing at or below is run again. */
-  readonly floor: number;
+  readonly floors: UpTo;
   /** Why an event is left alone; undefined where it is run. */
-  leaves(seq: number): Left | undefined;
-  take(reruns: readonly Rerun[], upTo: number): Promise<void>;
+  leaves(position: Position): Left | undefined;
+  readonly storeOutside: StoreOutside;
+  take(reruns: readonly Rerun[], upTo: readonly Position[]): Promise<void>;
   /** All was read. */
-  end(upTo: number): Promise<void>;
+  end(upTo: readonly Position[]): Promise<void>;
   readonly tally: Tally;
 }
 
@@ -41,6 +44,15 @@ function noTally(): Tally {
   return { emitted: 0, there: 0, stored: 0, expired: 0 };
 }
 
+const noFloors: UpTo = new Map();
+
+/** Where nothing is stored. */
+export const notOutside: StoreOutside = async () => {};
+
+function storeOutsideIn({ objects }: Broker): StoreOutside {
+  return ({ ref, data }, { natsSubject }) => objects.put(ref, data, natsSubject);
+}
+
 /** Stores nothing. */
 export async function lookOnly(broker: Broker, handler: Handler, span: Span): Promise<Sink> {
   const tally = noTally();
@@ -52,8 +64,9 @@ export async function lookOnly(broker: Broker, handler: Handler, span: Span): Pr
       : undefined;
   return {
     states: statesInMemory(),
-    floor: 0,
+    floors: noFloors,
     leaves: () => undefined,
+    storeOutside: notOutside,
     async take(reruns) {
       for (const { emitted } of reruns.filter(ran)) {
         tally.emitted += emitted.length;
@@ -79,16 +92,22 @@ export async function mendInPlace(
   const found = await readKept(broker, fence); // before all else: what somebody stores from here on is noticed
   const handled = await readHandled(broker, place);
   const effects = await readEffects(broker, place, sourceOf(broker.app, handler.name), span);
-  const keeper = createKeeper(broker, fence, found, { handler: handler.name }, createdMs);
+  const inputs = [{ stream: broker.home, createdMs, floor: 0 }];
+  const keeper = createKeeper(broker, fence, found, { handler: handler.name }, inputs);
+  const store = storeOutsideIn(broker);
   const tally = noTally();
   const counts = noCounts();
 
   return {
     states: statesInMemory(),
-    floor: 0,
-    leaves(seq) {
-      const past = handled(seq);
+    floors: noFloors,
+    leaves(position) {
+      const past = handled(position.seq);
       return past === "handled" ? undefined : past;
+    },
+    async storeOutside(claim, effect) {
+      if (dry || (effect.identity && effects.has(effect.identity))) return;
+      await store(claim, effect);
     },
     async take(reruns, upTo) {
       const units = reruns.filter(ran).flatMap((rerun): Unit[] => {
@@ -102,7 +121,7 @@ export async function mendInPlace(
           tally.expired++;
           return [];
         }
-        return [{ seq: rerun.position.seq, messages, counts }];
+        return [{ position: rerun.position, messages, counts }];
       });
       const missing = units.reduce((sum, { messages }) => sum + messages.length, 0);
       if (missing === 0 || dry) return;
@@ -126,18 +145,14 @@ function mayHaveExpired({ declaration }: Handler, { event }: Rerun): boolean {
 }
 
 /** Stores effects or entries with a ledger of its own. */
-export function keepInShadow(
-  keeper: Keeper,
-  start: { readonly floor: number; readonly counts: Readonly<Counts> },
-  entries: Entries | undefined,
-): Sink {
+export function keepInShadow(broker: Broker, { keeper, start, entries }: Shadow): Sink {
   const tally = noTally();
   const counts = { ...start.counts };
 
   function unitOf(rerun: Rerun): Unit {
     count(counts, { from: "new", to: countedAs(rerun) }, 1);
     const messages = messagesOf(rerun);
-    return { seq: rerun.position.seq, messages, counts: { ...counts } };
+    return { position: rerun.position, messages, counts: { ...counts } };
   }
 
   function messagesOf(rerun: Rerun): Unit["messages"] {
@@ -154,8 +169,9 @@ export function keepInShadow(
       read: async (key) => await entries?.read(key),
       put: (key, next, marks) => entries?.fold(key, next, marks),
     },
-    floor: start.floor,
+    floors: start.floors,
     leaves: () => undefined,
+    storeOutside: storeOutsideIn(broker),
     async take(reruns, upTo) {
       const units = reruns.filter(({ kind }) => kind !== "otherKey").map(unitOf);
       if (units.length === 0) return;

@@ -3,24 +3,34 @@
 // would see. W3 An event that fails in one version only is a letter, and its effects are not told as well.
 import { isDeepStrictEqual } from "node:util";
 import type { DifferenceKind, Handler } from "../../authoring/index.ts";
-import type { BatchMessage } from "../../broker/index.ts";
-import { type CloudEvent, decodeStored, EddyError, keyOf } from "../../events/index.ts";
+import type { BatchMessage, Broker } from "../../broker/index.ts";
+import {
+  type CloudEvent,
+  decodeStored,
+  EddyError,
+  isAway,
+  keyOf,
+  type Position,
+  positionText,
+} from "../../events/index.ts";
 import type { FindEntries } from "../find.ts";
 import type { Terms } from "../handle.ts";
+import type { Slice } from "../log/read-log.ts";
 import type { ReadEntry } from "../read-entry.ts";
-import type { Part } from "./past.ts";
 import { createReruns, type Failure, type Rerun, statesInMemory } from "./rerun.ts";
+import { notOutside } from "./sinks.ts";
 
 /** An emitted event as a reader sees it. */
 export interface Emitted {
   readonly type: string;
   readonly key: string;
+  /** Where it is too large for a message, what it would refer to: `{ dataref }`, which names its bytes. */
   readonly data: unknown;
 }
 
 /** An event, by where it stands and who it is. */
 export interface Which {
-  readonly seq: number;
+  readonly position: Position;
   readonly type?: string;
   readonly source?: string;
   readonly id?: string;
@@ -64,7 +74,7 @@ export interface VersusParts {
   readonly termsOf: (version: Handler) => Terms;
   readonly readEntry: ReadEntry;
   readonly findEntries: FindEntries;
-  readonly maxPayloadBytes: number;
+  readonly broker: Broker;
   readonly key?: string;
   /** The entry that a fold begins with. Default: none. */
   readonly entryBefore?: (key: string) => Promise<unknown>;
@@ -72,7 +82,7 @@ export interface VersusParts {
 
 export interface Versus {
   /** Runs both over a part of the past. */
-  take(part: Part): Promise<void>;
+  take(slice: Slice): Promise<void>;
   /** What differs, entries too. */
   end(): Compared;
   stop(): void;
@@ -84,9 +94,10 @@ const entriesMax = 500_000;
 export function createVersus(parts: VersusParts): Versus {
   const sides = [parts.live, parts.next].map((handler) => {
     const states = statesInMemory(parts.entryBefore);
-    const { readEntry, findEntries, maxPayloadBytes, key } = parts;
+    const { broker, readEntry, findEntries, key } = parts;
     const terms = parts.termsOf(handler);
-    const common = { handler, terms, readEntry, findEntries, states, maxPayloadBytes };
+    const reads = { broker, readEntry, findEntries };
+    const common = { handler, terms, ...reads, states, storeOutside: notOutside };
     return { states, reruns: createReruns({ ...common, ...(key === undefined ? {} : { key }) }) };
   });
   const told: Compared = {
@@ -130,36 +141,38 @@ export function createVersus(parts: VersusParts): Versus {
 
 type Pair = readonly [Rerun | undefined, Rerun | undefined];
 
-/** By position: a version may read types that the other one does not. */
+/** By position: a version may read types, or streams, that the other one does not. */
 function pairs(live: readonly Rerun[], next: readonly Rerun[]): Iterable<Pair> {
-  const bySeq = new Map<number, Pair>();
-  for (const rerun of live.filter(isMeant)) bySeq.set(rerun.position.seq, [rerun, undefined]);
+  const found = new Map<string, Pair>();
+  for (const rerun of live.filter(isMeant))
+    found.set(positionText(rerun.position), [rerun, undefined]);
   for (const rerun of next.filter(isMeant)) {
-    const { seq } = rerun.position;
-    bySeq.set(seq, [bySeq.get(seq)?.[0], rerun]);
+    const at = positionText(rerun.position);
+    found.set(at, [found.get(at)?.[0], rerun]);
   }
-  return bySeq.values();
+  return found.values();
 }
 
 const isMeant = ({ kind }: Rerun) => kind !== "otherKey";
 
 function differenceOf(live: Rerun | undefined, next: Rerun | undefined): Difference | undefined {
+  const either = live ?? next;
+  if (either === undefined) return undefined;
   const [a, b] = [failureIn(live), failureIn(next)];
-  if (a?.code !== b?.code) return { kind: "letters", ...which(live ?? next), live: a, next: b };
+  if (a?.code !== b?.code) return { kind: "letters", ...which(either), live: a, next: b };
   const [before, after] = [emittedIn(live), emittedIn(next)];
   if (isDeepStrictEqual(before, after)) return undefined;
-  return { kind: "emits", ...which(live ?? next), live: before, next: after };
+  return { kind: "emits", ...which(either), live: before, next: after };
 }
 
 function failureIn(rerun: Rerun | undefined): Failure | null {
   return rerun?.kind === "failed" ? { code: rerun.code, message: rerun.message } : null;
 }
 
-function which(rerun: Rerun | undefined): Which {
-  const seq = rerun?.position.seq ?? 0;
-  if (rerun?.event === undefined) return { seq };
-  const { type, source, id } = rerun.event;
-  return { seq, type, source, id };
+function which({ position, event }: Rerun): Which {
+  if (event === undefined) return { position };
+  const { type, source, id } = event;
+  return { position, type, source, id };
 }
 
 function emittedIn(rerun: Rerun | undefined): Emitted[] {
@@ -172,7 +185,8 @@ export function emittedAs({ headerLines, data }: BatchMessage): Emitted {
   const decoded = decodeStored(Buffer.concat([head, data]), head.byteLength);
   if (!decoded.ok) return { type: "", key: "", data: decoded.fault.message }; // whoever reads it cannot, either
   const event: CloudEvent = decoded.event;
-  return { type: event.type, key: keyOf(event), data: event.data };
+  const outside = { dataref: event.extensions.dataref };
+  return { type: event.type, key: keyOf(event), data: isAway(event) ? outside : event.data };
 }
 
 /** As it would be stored; null where there is none. */

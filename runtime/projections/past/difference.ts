@@ -2,7 +2,13 @@
 // D1 What is held in memory are the entries that events touched between the two moments, and no others; their number and
 // bytes are bounded. D2 Keys are told in order, a page at a time; the positions of the first page make the next ones fit.
 import { EddyError } from "../../events/index.ts";
-import { foldPast, meetEvents, type PastParts, type PastStates } from "../../pipeline/index.ts";
+import {
+  foldPast,
+  type LogRange,
+  meetEvents,
+  type PastParts,
+  type PastStates,
+} from "../../pipeline/index.ts";
 import { isSameState } from "./same.ts";
 
 export interface EntryChange {
@@ -28,34 +34,29 @@ export interface Differences {
   readonly next?: string;
 }
 
-/** The log's stretch: the projection's beginning, and the two moments. */
-export interface Stretch {
-  readonly begins: number;
-  readonly from: number;
-  readonly to: number;
-}
-
 const keysMax = 100_000;
 const statesBytesMax = 128 * 2 ** 20;
 const pageBytesMax = 8 * 2 ** 20;
 
+/** Between what was folded before the first moment, and that with what stands between the two. */
 export async function differencesIn(
   parts: PastParts,
-  { begins, from, to }: Stretch,
+  before: readonly LogRange[],
+  between: readonly LogRange[],
   page: Page,
 ): Promise<Differences> {
-  const touched = await keysIn(parts, Math.max(begins, from + 1), to);
+  const touched = await keysIn(parts, between);
   const states: PastStates = new Map();
   const isTouched = (key: string) => touched.has(key);
-  await fold(parts, begins, from, states, isTouched);
-  const before = new Map(states);
-  await fold(parts, Math.max(begins, from + 1), to, states, isTouched);
-  return pageOf([...touched].sort(), before, states, page);
+  await fold(parts, before, states, isTouched);
+  const first = new Map(states);
+  await fold(parts, between, states, isTouched);
+  return pageOf([...touched].sort(), first, states, page);
 }
 
-async function keysIn(parts: PastParts, from: number, to: number): Promise<Set<string>> {
+async function keysIn(parts: PastParts, ranges: readonly LogRange[]): Promise<Set<string>> {
   const keys = new Set<string>();
-  for await (const slice of meetEvents(parts, { from, to })) {
+  for await (const slice of meetEvents(parts, ranges)) {
     for (const { key, sighting } of slice) if (sighting.kind === "event") keys.add(key);
     if (keys.size > keysMax) throw tooLarge(`more than ${keysMax} entries changed`);
   }
@@ -64,14 +65,13 @@ async function keysIn(parts: PastParts, from: number, to: number): Promise<Set<s
 
 async function fold(
   parts: PastParts,
-  from: number,
-  to: number,
+  ranges: readonly LogRange[],
   states: PastStates,
   isWanted: (key: string) => boolean,
 ): Promise<void> {
   const bytes = new Map<string, number>();
   let sum = 0;
-  for await (const steps of foldPast(parts, { from, to }, states, isWanted)) {
+  for await (const steps of foldPast(parts, ranges, states, isWanted)) {
     for (const step of steps) {
       if (step.kind !== "folded") continue;
       const now = (step.state?.length ?? 0) * 2;

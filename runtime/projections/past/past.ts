@@ -5,7 +5,16 @@ import { EddyError, type Position, positionText } from "../../events/index.ts";
 import { checkUncut, foldPast, type Step } from "../../pipeline/index.ts";
 import { answered } from "../answered.ts";
 import { type Differences, differencesIn, type Page } from "./difference.ts";
-import { type Asking, checkBegun, type Ground, groundOf, type Moment, momentOf } from "./ground.ts";
+import {
+  type Asking,
+  checkBegun,
+  type Ground,
+  groundOf,
+  type Moment,
+  momentOf,
+  rangesUpTo,
+  streamsFor,
+} from "./ground.ts";
 import { createRows, type HistoryRow, madeBy } from "./history.ts";
 import { type When, whenText } from "./when.ts";
 
@@ -37,8 +46,8 @@ export interface Past {
   history(name: string, key: string, limit: number, signal: AbortSignal): Promise<History>;
   /** @throws EddyError `EDDY_PAST_ORDER`, `EDDY_PAST_TOO_LARGE` */
   between(name: string, from: When, to: When, page: Page, signal: AbortSignal): Promise<Between>;
-  /** The stream whose positions are meant. */
-  readonly home: string;
+  /** The streams whose positions can be asked for, first the one of a bare sequence. */
+  streams(name: string): readonly string[];
 }
 
 const end: When = { kind: "time", atMs: Number.MAX_SAFE_INTEGER };
@@ -67,7 +76,7 @@ export function openPast(asking: Asking, atOnce: number): Past {
   ): Promise<T> {
     const ground = await groundOf(asking, name, signal);
     const found = await work(ground);
-    await checkUncut(broker, ground.handler, ground.extent);
+    await checkUncut(broker, ground.handler, ground.extents);
     return found;
   }
 
@@ -77,18 +86,18 @@ export function openPast(asking: Asking, atOnce: number): Past {
     moment: Moment,
     onStep: (step: Step) => void,
   ): Promise<void> {
-    const range = { from: ground.extent.begins, to: moment.at.seq };
+    const ranges = rangesUpTo(ground, moment);
     const parts = await ground.parts(moment);
-    for await (const steps of foldPast(parts, range, new Map(), (other) => other === key))
+    for await (const steps of foldPast(parts, ranges, new Map(), (other) => other === key))
       for (const step of steps) onStep(step);
   }
 
   return {
-    home: broker.home,
+    streams: (name) => streamsFor(asking, name),
     at: (name, key, when, signal) =>
       inTurn(name, signal, async (ground) => {
-        const moment = await momentOf(broker, ground.extent, when);
-        checkBegun(ground.extent, when, moment);
+        const moment = await momentOf(broker, ground, when);
+        checkBegun(ground, when, moment);
         let state: string | undefined;
         let by: string | undefined;
         await eachStep(ground, key, moment, (step) => {
@@ -100,25 +109,26 @@ export function openPast(asking: Asking, atOnce: number): Past {
       }),
     history: (name, key, limit, signal) =>
       inTurn(name, signal, async (ground) => {
-        const moment = await momentOf(broker, ground.extent, end);
+        const moment = await momentOf(broker, ground, end);
         const rows = createRows(limit);
         await eachStep(ground, key, moment, rows.add);
         return { ...moment, rows: rows.list(), older: rows.older };
       }),
     between: (name, from, to, page, signal) =>
       inTurn(name, signal, async (ground) => {
-        const { begins } = ground.extent;
-        const [first, last] = [
-          await momentOf(broker, ground.extent, from),
-          await momentOf(broker, ground.extent, to),
-        ];
-        if (first.at.seq > last.at.seq) throw reversed(from, first, to, last);
+        const first = await momentOf(broker, ground, from);
+        const last = await momentOf(broker, ground, to);
+        if (isBehind(first, last)) throw reversed(from, first, to, last);
         const parts = await ground.parts(last);
-        const stretch = { begins, from: first.at.seq, to: last.at.seq };
-        const found = await differencesIn(parts, stretch, page);
+        const before = rangesUpTo(ground, first);
+        const found = await differencesIn(parts, before, rangesUpTo(ground, last, first), page);
         return { from: first.at, to: last.at, present: last.present, ...found };
       }),
   };
+}
+
+function isBehind({ upTo }: Moment, to: Moment): boolean {
+  return [...upTo].some(([stream, seq]) => seq > (to.upTo.get(stream) ?? 0));
 }
 
 function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseWhen } from "./when.ts";
 
 const now = Date.parse("2026-11-27T12:00:00Z");
-const parse = (text: string) => parseWhen(text, "EVENTS", now);
+const parse = (text: string) => parseWhen(text, ["EVENTS"], now);
 const at = (text: string) => ({ kind: "time", atMs: Date.parse(text) });
 const position = (seq: number) => ({ kind: "position", position: { stream: "EVENTS", seq } });
 
@@ -36,4 +36,11 @@ test("what is no moment is refused with what would be one", () => {
   for (const [text, expected] of cases) {
     assert.match(String(parse(text)), expected);
   }
+});
+
+test("of a projection with further streams, positions of each of them are moments", () => {
+  const parse = (text: string) => parseWhen(text, ["EVENTS", "HUB"], now);
+  assert.deepEqual(parse("7"), position(7));
+  assert.deepEqual(parse("HUB:7"), { kind: "position", position: { stream: "HUB", seq: 7 } });
+  assert.match(String(parse("OTHER:7")), /must be a position of EVENTS or HUB, .*got "OTHER:7"/);
 });

@@ -12,15 +12,18 @@ const dated = /^\d{4}-\d{2}-\d{2}/;
 const iso = /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(:\d{2}(?:\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$/;
 const bare = /^\d{1,15}$/;
 
-/** A sentence where the text is no moment. `home` is the stream of a bare sequence. */
-export function parseWhen(text: string, home: string, nowMs: number): When | string {
+/** A sentence where the text is no moment. A bare sequence is of the first of the streams. */
+export function parseWhen(text: string, streams: readonly string[], nowMs: number): When | string {
   if (dated.test(text)) return timeOf(text);
+  const [home = ""] = streams;
   if (bare.test(text)) return { kind: "position", position: { stream: home, seq: Number(text) } };
   const backMs = parseDuration(text);
   if (backMs !== undefined) return { kind: "time", atMs: Math.max(0, nowMs - backMs) };
   const position = parsePosition(text);
   if (position === undefined) return `must be ${allowed}, got ${shown(text)}`;
-  if (position.stream === home) return { kind: "position", position };
+  if (streams.includes(position.stream)) return { kind: "position", position };
+  if (streams.length > 1)
+    return `must be a position of ${streams.join(" or ")}, which the projection is folded from, got ${shown(text)}`;
   return `must be a position of ${home}, the stream that projections are folded from, got ${shown(text)}`;
 }
 
