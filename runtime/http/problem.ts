@@ -46,6 +46,7 @@ const kinds = {
   EDDY_INDEX_UNKNOWN: { status: 400, title: "The projection has no such index" },
   EDDY_INDEX_INCOMPLETE: { status: 409, title: "The index does not have all entries yet" },
   EDDY_ENTRY_UNREADABLE: { status: 500, title: "The entry cannot be read" },
+  EDDY_LEDGER_UNREADABLE: { status: 503, title: "How far the projection is cannot be read" },
   EDDY_NOT_CONNECTED: { status: 503, title: "NATS cannot be reached" },
   EDDY_NOT_READY: { status: 503, title: "The node is not ready" },
   EDDY_READ_FAILED: { status: 503, title: "The server did not give what was asked for" },

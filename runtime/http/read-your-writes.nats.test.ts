@@ -114,6 +114,32 @@ test("P2: a position that nothing stands at yet is not passed", async () => {
   assert.equal(response.status, 504);
 });
 
+test("P2: who waits for a position before anything stands there sees what is stored there", async () => {
+  await using nats = await startNats({ sync: "default" });
+  await using server = await node(nats);
+  let next = Number((await server.post(Counted.type, { key: "k", n: 0 })).split(":")[1]);
+  for (let n = 1; n <= 100; n++) {
+    const guess = next + 1 + (n % 2); // its ledger's records stand in its bucket, so that events follow each other
+    const waiting = server.get("k", `?after=EVENTS:${guess}&wait=10s`);
+    for (; next < guess; next++) await server.post(Counted.type, { key: "k", n: next + 1 });
+    const { n: seen } = (await (await waiting).json()) as { n: number };
+    assert.ok(seen >= guess, `${seen} was read after ${guess}`);
+  }
+});
+
+test("W2: a crowd that waits asks the server hardly more often than one who does", async () => {
+  await using nats = await startNats({ sync: "default" });
+  await using server = await node(nats);
+  await server.post(Counted.type, { key: "k", n: 1 });
+  let asked = 0;
+  const spy = await nats.connect();
+  spy.subscribe("$JS.API.CONSUMER.INFO.EVENTS.*", { callback: () => void asked++ });
+  await spy.flush();
+  const crowd = Array.from({ length: 200 }, () => server.get("k", "?after=EVENTS:9&wait=500ms"));
+  for (const response of await Promise.all(crowd)) assert.equal(response.status, 504);
+  assert.ok(asked > 5 && asked < 1_000, `${asked} times`);
+});
+
 test("a stopped projection is behind, and says where it is and for how long", async () => {
   await using nats = await startNats();
   await using server = await node(nats);

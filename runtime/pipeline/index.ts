@@ -25,6 +25,7 @@ export {
   startPipeline,
 } from "./pipeline.ts";
 export {
+  lastStored,
   type Passage,
   type Progress,
   passageOf,

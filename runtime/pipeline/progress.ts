@@ -1,7 +1,8 @@
 // How far a projection has come in a stream, read from the server alone: for whoever reads it, and for whoever waits
 // until it has folded what stands at a position.
 // P1 A position counts as passed only once the entries that it changed can be read. P2 Positions that hold no event of
-// the projection are passed as soon as it has nothing left to read. P3 What waits for a retry or is dead is lacking.
+// the projection are passed as soon as it has nothing left to read, and was asked about that after they were stored.
+// P3 What waits for a retry or is dead is lacking.
 import {
   type Broker,
   type ConsumerInfo,
@@ -35,6 +36,8 @@ export interface Progress {
 /** What is said of one position. */
 export type Passage =
   | { readonly kind: "passed" | "ahead" }
+  /** It was not folded when nothing was left to read: it holds no event of the projection, or was stored after that. */
+  | { readonly kind: "unread" }
   /** It was passed, but the entry does not have it: it waits for a retry, is parked behind one, or is dead. */
   | { readonly kind: "lacking"; readonly standing: Exclude<Standing["kind"], "done"> };
 
@@ -96,24 +99,27 @@ async function ageIn(broker: Reading, projection: string, input: InputRecord): P
   return isReadUp(consumer) ? 0 : await ageBehind(broker, input, consumer);
 }
 
-/** Whether the projection shows what stands at a position of the stream whose progress was read before. */
+/** Whether the projection shows what stands at a position of the stream whose progress was read before. `stored`: it
+ * was known then that something stands there. */
 export async function passageOf(
   broker: Reading,
   projection: string,
   { at, above, nothingLeft, written }: Progress,
   position: Position,
+  stored: boolean,
 ): Promise<Passage> {
   const folded = position.seq <= at.seq || holds(above, position.seq);
-  if (!written || !(folded || nothingLeft)) return { kind: "ahead" };
-  if (!folded && !(await isStored(broker, position))) return { kind: "ahead" };
+  if (!written) return { kind: "ahead" };
+  if (!folded && !(stored && nothingLeft)) return { kind: nothingLeft ? "unread" : "ahead" };
   const place = projectionPlace(projection);
   const standing = await readStanding(broker.nc, place, position);
   if (standing === undefined || standing.kind === "done") return { kind: "passed" };
   return { kind: "lacking", standing: standing.kind };
 }
 
-async function isStored({ jsm }: Reading, { stream, seq }: Position): Promise<boolean> {
-  return seq <= ((await streamInfo(jsm, stream))?.state.last_seq ?? 0);
+/** The last position of a stream; 0 where there is none. */
+export async function lastStored({ jsm }: Pick<Reading, "jsm">, stream: string): Promise<number> {
+  return (await streamInfo(jsm, stream))?.state.last_seq ?? 0;
 }
 
 async function ageBehind(

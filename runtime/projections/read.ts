@@ -25,7 +25,7 @@ import { type Entry, parseEntry, unknownProjection } from "./entry.ts";
 import { createGathered, type Stored } from "./gathered.ts";
 import { countLive } from "./heads.ts";
 import { textOf, type Version } from "./local/copy.ts";
-import { type Reach, reachOf, untilReached } from "./reach.ts";
+import { createLooks, type Reach, reachOf, untilReached } from "./reach.ts";
 import { checkComplete, checkDeclared, marksWanted, type Selected, select } from "./select.ts";
 import { createSwitches } from "./switched.ts";
 import { readValues } from "./values.ts";
@@ -84,6 +84,7 @@ export async function openProjectionReader(
   const known = new Map<string, StreamInfo>();
   const readLast = createGathered(nc);
   const switches = createSwitches(nc);
+  const looks = createLooks(reading);
 
   async function bucketOf(name: string): Promise<StreamInfo | undefined> {
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) return undefined;
@@ -161,8 +162,8 @@ export async function openProjectionReader(
     reach: (name, wait) =>
       answered(async () => {
         if (!known.has(name) && (await bucketOf(name)) === undefined) return undefined;
-        if (wait === undefined) return await reachOf(reading, name, names.home);
-        return await untilReached(reading, name, wait);
+        if (wait === undefined) return await reachOf(looks, name, names.home);
+        return await untilReached(reading, looks, name, wait);
       }),
     async watch(name, options) {
       const info = await answered(bucketOf(name));
