@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { eventually } from "../../tests/support/eventually.ts";
 import { startNats } from "../../tests/support/nats.ts";
 import { bucketConfig, ensureStream, wireHeaders } from "../broker/index.ts";
 import { type Change, openProjectionReader } from "../projections/index.ts";
@@ -10,7 +11,8 @@ import { serveHttp } from "./server.ts";
 test("W1: a client that comes back hears what has changed meanwhile, also what was deleted, and nothing twice", async () => {
   await using nats = await startNats({ sync: "default" });
   const nc = await nats.connect();
-  await ensureStream(await jetstreamManager(nc), bucketConfig("w"));
+  const jsm = await jetstreamManager(nc);
+  await ensureStream(jsm, bucketConfig("w"));
   const js = jetstream(nc);
   await js.publish("cursor.w", "ledger");
   const put = (key: string, value: unknown) => js.publish(`$KV.w.${key}`, JSON.stringify(value));
@@ -28,9 +30,10 @@ test("W1: a client that comes back hears what has changed meanwhile, also what w
     },
   });
   const server = await serveHttp(app, { host: "127.0.0.1", port: 0 });
-  const watch = (more: Record<string, string>) =>
-    fetch(`${server.url}/projections/w/watch`, {
+  const watch = (more: Record<string, string>, query = "") =>
+    fetch(`${server.url}/projections/w/watch${query}`, {
       headers: { accept: "text/event-stream", ...more },
+      signal: AbortSignal.timeout(20_000),
     });
   await put("a", 1);
   await put("b", 1);
@@ -47,8 +50,28 @@ test("W1: a client that comes back hears what has changed meanwhile, also what w
   assert.deepEqual(await second.take(2), ["a null", "b 3"]);
   await put("d", 1);
   assert.deepEqual(await second.take(1), ["d 1"]);
+  // W2: the same revision of a bucket that was made anew is another one.
+  await jsm.streams.delete("KV_w");
+  await ensureStream(jsm, bucketConfig("w"));
+  await js.publish("cursor.w", "ledger");
+  for (let n = 0; n < 12; n++) await put(`new${n}`, n);
+  const all = Array.from({ length: 12 }, (_, n) => `new${n} ${n}`);
+  assert.deepEqual(await second.take(12), all, "who watched all the time");
+  const third = eventsIn(await watch({ "last-event-id": first.lastId() }));
+  assert.deepEqual(await third.take(12), all, "who comes back");
+  await js.publish("$KV.w.bad", "no JSON");
+  assert.match(await second.rest(), /event: problem\ndata: .*EDDY_ENTRY_UNREADABLE/);
+  for (let n = 0; n < 20; n++) await put(`large${n}`, "x".repeat(500_000));
+  for (let n = 0; n < 3; n++) {
+    const one = (await watch({}, "?prefix=large")).body?.getReader();
+    await one?.read(); // and not the others
+    await one?.cancel();
+  }
+  const left = async () => (await jsm.consumers.list("KV_w").next()).length;
+  await third.leave();
+  await eventually(async () => (await left()) === 0, { what: "that no consumer is left" });
   closing.abort();
-  assert.deepEqual(await second.take(1), []); // the node has ended it
+  assert.equal(await eventsIn(await watch({})).rest(), ""); // the node has ended it
   await server.close();
 });
 
@@ -60,10 +83,17 @@ function eventsIn(response: Response) {
   return {
     lastId: () => lastId,
     leave: () => reader.cancel(),
+    async rest(): Promise<string> {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return text;
+        text += decoder.decode(value, { stream: true });
+      }
+    },
     async take(count: number): Promise<string[]> {
       const found: string[] = [];
       while (found.length < count) {
-        const event = /^(?:id: (\d+)\n)?(?:event: change\n)?(?:data: (.*)|:)\n\n/.exec(text);
+        const event = /^(?:id: ([-\w]+)\n)?(?:event: change\n)?(?:data: (.*)|:)\n\n/.exec(text);
         if (event === null) {
           const { done, value } = await reader.read();
           if (done) return found;

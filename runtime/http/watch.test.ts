@@ -38,24 +38,32 @@ function appOf(change: (n: number) => Change) {
   return { app, asked, closing, seen, watch };
 }
 
-const small = (n: number): Change => ({ key: "k", value: { text: "a\nb\r\n" }, revision: n });
+const small = (n: number): Change => ({
+  key: "k",
+  value: { text: "a\nb\r\n" },
+  revision: n,
+  bucket: "b",
+});
 const turns = async () => {
   for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve));
 };
 
 test("a change is one event, whatever its value holds; where to go on is asked for as it was told", async () => {
   const { watch, asked } = appOf(small);
-  const response = await watch("?key=a%2Fb&prefix=a", { "last-event-id": "41" });
+  const response = await watch("?key=a%2Fb&prefix=a", { "last-event-id": "41-c" });
   assert.match(response.headers.get("content-type") ?? "", /^text\/event-stream/);
   const reader = response.body?.getReader();
   const text = new TextDecoder().decode((await reader?.read())?.value);
   assert.equal(
     text,
-    'id: 1\nevent: change\ndata: {"key":"k","value":{"text":"a\\nb\\r\\n"},"revision":1}\n\n',
+    'id: 1-b\nevent: change\ndata: {"key":"k","value":{"text":"a\\nb\\r\\n"},"revision":1}\n\n',
   );
-  assert.deepEqual([asked[0]?.key, asked[0]?.prefix, asked[0]?.since], ["a/b", "a", 41]);
+  const { key, prefix, since } = asked[0] ?? {};
+  assert.deepEqual([key, prefix, since], ["a/b", "a", { revision: 41, bucket: "c" }]);
   await reader?.cancel();
   assert.equal(asked[0]?.signal.aborted, true);
+  await watch("?since=41");
+  assert.deepEqual(asked[1]?.since, { revision: 41 });
 });
 
 test("S1: a client that never reads takes a few changes and no more, and is cut off after a minute", async () => {
@@ -80,7 +88,17 @@ test("S2: a watch ends with the node", async () => {
   const response = await watch();
   closing.abort();
   const text = await response.text();
-  assert.match(text, /^id: 1\n/);
+  assert.match(text, /^id: 1-b\n/);
+});
+
+test("S3: what ends a watch is told as a problem, behind what was told before", async () => {
+  const { watch } = appOf((n) => {
+    if (n === 1) return small(n);
+    throw new EddyError("EDDY_ENTRY_UNREADABLE", "the entry is no JSON");
+  });
+  const [change, problem] = (await (await watch()).text()).split("\n\n");
+  assert.match(change ?? "", /^id: 1-b\n/);
+  assert.match(problem ?? "", /^event: problem\ndata: .*"status":500.*the entry is no JSON/);
 });
 
 test("so many clients may watch; one that is gone makes room", async () => {
@@ -95,7 +113,7 @@ test("so many clients may watch; one that is gone makes room", async () => {
 
 test("what is no revision and no projection is said; without the media type it is the entry of that key", async () => {
   const { app, watch } = appOf(small);
-  for (const since of ["-1", "x", "1.5", "9".repeat(16)]) {
+  for (const since of ["-1", "x", "1.5", "9".repeat(16), "1-", "1-A"]) {
     assert.equal((await watch(`?since=${since}`)).status, 400, since);
   }
   const headers = { accept: "text/event-stream" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type JetStreamClient, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { AckPolicy, type JetStreamClient, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { eventually } from "../../tests/support/eventually.ts";
 import { startNats } from "../../tests/support/nats.ts";
 import { bucketConfig, ensureStream, type NatsConnection, wireHeaders } from "../broker/index.ts";
@@ -51,6 +51,10 @@ test("entries are read by key, whatever the key holds, with revision and time", 
     assert.ok(Math.abs(Date.now() - (entry?.time.getTime() ?? 0)) < 60_000);
   }
   assert.equal(await reader.get("things", "none"), undefined);
+  // Where its record is none that is known here: read all the same, and nobody can wait.
+  assert.equal(await reader.reach("things"), undefined);
+  const wait = { after: { stream: "EVENTS", seq: 1 }, waitMs: 1_000 };
+  await assert.rejects(reader.reach("things", wait), { code: "EDDY_LEDGER_UNREADABLE" });
   await bucket.delete("*");
   assert.equal(await reader.get("things", "*"), undefined);
   await bucket.put("null", null);
@@ -224,4 +228,36 @@ test("a foreign value in the bucket is named", async () => {
   await jetstream(nc).publish("$KV.f.k", "no json");
   const reader = await openProjectionReader(nc, names);
   await assert.rejects(reader.get("f", "k"), /"k" of projection f is no JSON/);
+});
+
+test("a watch that the server refuses for its limits says so, and does not wait for ever", async () => {
+  await using nats = await startNats();
+  const nc = await nats.connect();
+  const bucket = await bucketOf(nc, "things");
+  await bucket.put("a", 1);
+  const jsm = await jetstreamManager(nc);
+  await jsm.streams.delete("KV_things");
+  await jsm.streams.add({ ...bucketConfig("things"), max_consumers: 1 });
+  await jsm.consumers.add("KV_things", { durable_name: "other", ack_policy: AckPolicy.None });
+  const reader = await openProjectionReader(nc, names);
+  const watch = await reader.watch("things", { signal: AbortSignal.timeout(20_000) });
+  await assert.rejects(watch.next(), { code: "EDDY_READ_FAILED", message: /maximum consumers/ });
+});
+
+test("of large entries few wait for whoever watches and does not read", async () => {
+  await using nats = await startNats({ sync: "default" });
+  const bucket = await bucketOf(await nats.connect(), "things");
+  const text = "x".repeat(500_000);
+  for (let n = 0; n < 60; n++) await bucket.put(`k${n}`, text);
+  const nc = await nats.connect();
+  const reader = await openProjectionReader(nc, names);
+  const watch = await reader.watch("things", { signal: AbortSignal.timeout(20_000) });
+  const before = nc.stats().inBytes;
+  await watch.next();
+  for (let n = 0; n < 20; n++) await nc.flush(); // what the server sends comes before its answer
+  const came = nc.stats().inBytes - before;
+  assert.ok(came < 5_000_000, `${came} bytes came`);
+  let seen = 1;
+  while (seen < 60 && (await watch.next()).done !== true) seen++;
+  await watch.return(undefined);
 });

@@ -168,7 +168,7 @@ export async function openProjectionReader(
     async watch(name, options) {
       const info = await answered(bucketOf(name));
       if (info === undefined) throw unknownProjection(name);
-      return watchEntries(nc, js, name, info.state.last_seq, options);
+      return watchEntries(nc, js, name, info, options);
     },
   };
 }
