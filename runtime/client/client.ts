@@ -1,8 +1,8 @@
 // A node of Eddyline over HTTP: events in, projections read and watched, waits for what was written.
 // C1 Whoever reads with `after` sees what its own write did, or is told that it cannot yet. C2 A watch goes on where it
-// was, also over a restart of the node: no entry's last change is left out.
-import { ClientError, errorOf } from "./error.ts";
-import { eventsIn } from "./sse.ts";
+// was, also over a restart of the node and a line that is cut without a word: no entry's last change is left out.
+import { ClientError, errorOf, problemIn } from "./error.ts";
+import { eventsIn, type Patience } from "./sse.ts";
 
 export interface ClientOptions {
   /** Added to each request, such as an `authorization`. */
@@ -116,6 +116,7 @@ export interface Client {
 }
 
 const againMs = { first: 250, most: 10_000 };
+const silenceMs = 45_000; // a node says something every 15 s
 
 /** `url` is where the node listens, such as `http://localhost:8080`. */
 export function createClient(url: string, options: ClientOptions = {}): Client {
@@ -187,22 +188,31 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
     let last = options.since?.toString();
     const stopped = () => signal?.aborted === true;
     for (let waitMs = againMs.first; !stopped(); ) {
+      const line = new AbortController();
+      const cut = () => line.abort();
+      signal?.addEventListener("abort", cut);
+      const patience = createPatience(cut);
       try {
+        patience.begin();
         const resume: Record<string, string> = last === undefined ? {} : { "last-event-id": last };
         const response = await send(`${root}${path}`, {
           headers: { ...headers, accept: "text/event-stream", ...resume },
-          ...(signal === undefined ? {} : { signal }),
+          signal: line.signal,
         });
         if (!response.ok || response.body === null) throw await errorOf(response);
-        for await (const { id, data } of eventsIn(response.body)) {
+        for await (const { id, name, data } of eventsIn(response.body, patience)) {
+          if (name === "problem") throw problemIn(JSON.parse(data));
           waitMs = againMs.first;
           if (id !== undefined) last = id;
           yield JSON.parse(data) as Change<State>;
         }
       } catch (error) {
         if (stopped()) return;
-        // A node that starts, or has too much to do, may take it later; what is wrong stays wrong.
-        if (error instanceof ClientError && error.status < 500) throw error;
+        if (error instanceof ClientError && !mayPass(error)) throw error;
+      } finally {
+        patience.end();
+        signal?.removeEventListener("abort", cut);
+        cut();
       }
       await pause(waitMs, signal);
       waitMs = Math.min(waitMs * 2, againMs.most);
@@ -210,6 +220,23 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
   }
 
   return { publish, read, find, watch };
+}
+
+/** A node that starts, or has too much to do, may take it later; what is wrong stays wrong. */
+function mayPass({ status, code }: ClientError): boolean {
+  return status >= 500 && code !== "EDDY_ENTRY_UNREADABLE";
+}
+
+function createPatience(onEnd: () => void): Patience {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = () => clearTimeout(timer);
+  return {
+    begin() {
+      end();
+      timer = setTimeout(onEnd, silenceMs);
+    },
+    end,
+  };
 }
 
 function queryOf(fields: Readonly<Record<string, string | undefined>>): string {
@@ -227,5 +254,6 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
     };
     const timer = setTimeout(done, ms);
     signal?.addEventListener("abort", done);
+    if (signal?.aborted === true) done();
   });
 }

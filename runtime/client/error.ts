@@ -21,8 +21,13 @@ export class ClientError extends Error {
 export async function errorOf(response: Response): Promise<ClientError> {
   const { status, headers } = response;
   const position = headers.get("eddy-position") ?? undefined;
-  const problem: unknown = await response.json().catch(() => undefined);
+  return problemIn(await response.json().catch(() => undefined), position, status);
+}
+
+/** The error that a problem document tells; its status is that of the response, where it is one. */
+export function problemIn(problem: unknown, position?: string, answered?: number): ClientError {
   const told = typeof problem === "object" && problem !== null ? problem : {};
+  const status = answered ?? ("status" in told ? Number(told.status) : 500);
   const code = "code" in told ? String(told.code) : `EDDY_HTTP_${status}`;
   const detail = "detail" in told ? String(told.detail) : `the node answered ${status}`;
   return new ClientError(code, status, detail, position);
