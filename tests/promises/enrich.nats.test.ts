@@ -231,3 +231,25 @@ test("a lie is tried again and never stored; what stays one, and an answer of 10
   assert.equal(lies.length, 6, JSON.stringify(letters, undefined, 1));
   assert.equal(said(world, "trouble"), 0, "a source that answers is not down");
 });
+
+test("T2: an answer that cannot be stored answers nobody: who waited for it is not done", async () => {
+  await using nats = await startNats();
+  await using world = await startTestPipeline(nats, { delaysMs: [] });
+  const Long = event(
+    "com.acme.scan.long",
+    Type.Object({ key: Type.String(), text: Type.String() }),
+  );
+  let calls = 0;
+  const ask = async ({ data }: { data: { key: string } }) => {
+    calls++;
+    await new Promise((resolve) => setTimeout(resolve, 100)); // the second one waits for this call
+    return { key: data.key, text: "x".repeat(50_000) };
+  };
+  await world.run({ readScan: enrich(Uploaded, Long, { start: "first", key: "key" }, ask) });
+  await world.running("readScan");
+  await world.broker.jsm.streams.update("EVENTS", { max_msg_size: 20_000 });
+  await storeAll(world, [notification("k"), notification("k")]);
+  const rows = await world.settled();
+  assert.deepEqual([rows.get("readScan")?.handled, rows.get("readScan")?.dead], [0, 2]);
+  assert.equal(calls, 1);
+});
