@@ -55,7 +55,7 @@ const underWork = workDeletions.map(
   ({ remove, ...fault }): Fault => ({
     ...fault,
     full: { events: 10_000, keys: 100, times: 8, perSecond: 1_000 },
-    quick: { events: 1_200, keys: 40, times: 1, perSecond: 600 },
+    quick: { events: 600, keys: 40, times: 1, perSecond: 300 },
     async run(world, size) {
       await world.startNode();
       const jsm = await jetstreamManager(world.nc);
@@ -94,7 +94,7 @@ const atRest = restDeletions.map(
   ({ remove, ...fault }): Fault => ({
     ...fault,
     full: { events: 10_000, keys: 100, times: 4 },
-    quick: { events: 1_200, keys: 40, times: 1 },
+    quick: { events: 600, keys: 40, times: 1 },
     async run(world, { events, keys, times }) {
       await world.startNode();
       const jsm = await jetstreamManager(world.nc);

@@ -1,24 +1,38 @@
 // The disk under the server: full, and without power.
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { mountPowerCutDisk, mountSmallDisk, whyNoMount } from "../../support/fuse/mount.ts";
 import { startNats } from "../../support/nats.ts";
 import type { Fault } from "../fault.ts";
 import type { FaultWorld } from "../world.ts";
-import { pause, spread, underLoad } from "./under-load.ts";
+import { pause, sendsOf, spread, underLoad } from "./under-load.ts";
 
 /** The server gives away three quarters of it, and the runtime reserves 256 MB for the identity index alone. */
 const smallDiskBytes = 768 * 2 ** 20;
 
+const zeros = Buffer.alloc(2 ** 24);
+
+/** What is still free when the load begins, so that the disk is full at the blow of a hammer. */
+const roomBytes = 64 * 2 ** 20;
+
+async function fillBut(folder: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const file = await open(join(folder, ballast), "a");
+  for (let left = bavail * bsize - bytes; left > 0; left -= zeros.byteLength) {
+    await file.write(zeros, 0, Math.min(left, zeros.byteLength));
+  }
+  await file.close();
+}
+
 /** Writes until nothing fits any more. */
-async function fill(path: string): Promise<void> {
-  const file = await open(path, "w");
+async function fill(folder: string): Promise<void> {
+  const file = await open(join(folder, ballast), "a");
   try {
-    for (let bytes = 2 ** 24; bytes >= 512; ) {
-      const full = await file.write(Buffer.alloc(bytes)).then(
+    for (let bytes = zeros.byteLength; bytes >= 512; ) {
+      const full = await file.write(zeros, 0, bytes).then(
         ({ bytesWritten }) => bytesWritten < bytes,
         () => true,
       );
@@ -29,17 +43,19 @@ async function fill(path: string): Promise<void> {
   }
 }
 
-async function fillDisk(world: FaultWorld): Promise<void> {
-  const ballast = join(world.disk?.path ?? "", "ballast");
-  await fill(ballast);
+const ballast = "ballast";
+
+async function fillDisk(world: FaultWorld, folder: string): Promise<void> {
+  await fill(folder);
   const before = world.progress.acked;
   let last = before - 1;
   while (world.progress.acked !== last) {
     last = world.progress.acked;
     await pause(1_500);
   }
+  assert.ok(last < sendsOf(world), "all was sent before the disk was full, so this proves nothing");
   world.notes.push(`full after ${before} sends, ${last - before} more were acknowledged`);
-  rmSync(ballast);
+  rmSync(join(folder, ballast));
   await world.nats.restart(); // a server that met a full disk has switched JetStream off
 }
 
@@ -66,20 +82,24 @@ export const disks: readonly Fault[] = [
     name: "disk-full",
     what: "the server's disk filled to the last block, then room again and a restart of the server",
     full: { events: 20_000, keys: 200, times: 4, perSecond: 500 },
-    quick: { events: 2_000, keys: 50, times: 1, perSecond: 300 },
+    quick: { events: 600, keys: 40, times: 1, perSecond: 150 },
     impossible: () => whyNoMount(false),
     disk: () => mountSmallDisk(smallDiskBytes),
     env: { EDDY_HOME_MAX_BYTES: "64MiB" },
     async run(world, size) {
+      const folder = world.disk?.path ?? "";
       await world.startNode();
-      return underLoad(world, size, () => spread(world, size, "acked", () => fillDisk(world)));
+      await fillBut(folder, roomBytes);
+      return underLoad(world, size, () =>
+        spread(world, size, "acked", () => fillDisk(world, folder)),
+      );
     },
   },
   {
     name: "power-cut",
     what: "power cut of runtime and server: what the server did not sync is gone (sync_interval: always)",
     full: { events: 20_000, keys: 200, times: 20 },
-    quick: { events: 1_200, keys: 40, times: 1 },
+    quick: { events: 600, keys: 40, times: 1 },
     impossible: () => whyNoMount(true),
     disk: mountPowerCutDisk,
     async run(world, size) {

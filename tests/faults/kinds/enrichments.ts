@@ -56,7 +56,7 @@ export const enrichments: readonly Fault[] = [
     name: "enrich-killed",
     what: "kill -9 of the runtime while it asks a source that changes; in the end its projection holds the source's truth",
     full: { events: 30_000, keys: 300, times: 20 },
-    quick: { events: 1_000, keys: 40, times: 2, perSecond: 400 },
+    quick: { events: 600, keys: 40, times: 1, perSecond: 300 },
     async run(world, size) {
       await using source = await startSource(30); // slow enough for a kill to fall into calls
       world.write("look.ts", handlersOf(source));

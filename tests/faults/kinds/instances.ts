@@ -21,7 +21,7 @@ export const instances: readonly Fault[] = [
     name: "zombie",
     what: "SIGSTOP of the active instance until another has taken over, then SIGCONT",
     full: { events: 12_000, keys: 200, times: 5, perSecond: 300 },
-    quick: { events: 2_000, keys: 50, times: 1, perSecond: 500 },
+    quick: { events: 600, keys: 40, times: 1, perSecond: 300 },
     async run(world, size) {
       let active = await world.startNode();
       return underLoad(world, size, () =>
@@ -58,7 +58,7 @@ export const instances: readonly Fault[] = [
     name: "two-instances",
     what: "two instances of one app side by side, the active one killed",
     full: { events: 12_000, keys: 200, times: 8, perSecond: 150 },
-    quick: { events: 1_500, keys: 50, times: 1, perSecond: 200 },
+    quick: { events: 600, keys: 40, times: 1, perSecond: 200 },
     async run(world, size) {
       await world.startNode();
       await world.startNode(); // takes over

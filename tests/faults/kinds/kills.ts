@@ -19,7 +19,7 @@ export const kills: readonly Fault[] = [
     name: "kill-runtime",
     what: "kill -9 of the runtime in the middle of work, and a new start",
     full: { events: 100_000, keys: 1_000, times: 50 },
-    quick: { events: 2_000, keys: 50, times: 2 },
+    quick: { events: 600, keys: 40, times: 2 },
     async run(world, size) {
       await world.startNode();
       return underLoad(world, size, () => spread(world, size, "noted", () => killRuntime(world)));
@@ -29,17 +29,18 @@ export const kills: readonly Fault[] = [
     name: "kill-server",
     what: "kill -9 of nats-server in the middle of work, and a restart",
     full: { events: 40_000, keys: 500, times: 20 },
-    quick: { events: 2_000, keys: 50, times: 2 },
+    quick: { events: 600, keys: 40, times: 2 },
     async run(world, size) {
       await world.startNode();
       return underLoad(world, size, () => spread(world, size, "acked", () => killServer(world)));
     },
   },
   {
-    name: "kill-both",
+    name: "kill-both", // in quick, the power cut does this and more
+    fullOnly: true,
     what: "kill -9 of runtime and server in one moment, and a restart of both",
     full: { events: 40_000, keys: 500, times: 20 },
-    quick: { events: 2_000, keys: 50, times: 1 },
+    quick: { events: 600, keys: 40, times: 1 },
     async run(world, size) {
       await world.startNode();
       return underLoad(world, size, () =>

@@ -24,7 +24,7 @@ export const network: readonly Fault[] = [
     name: "line-cut",
     what: "the connection reset, refused for up to a second, then there again",
     full: { events: 20_000, keys: 200, times: 20, perSecond: 400 },
-    quick: { events: 2_000, keys: 50, times: 3, perSecond: 400 },
+    quick: { events: 600, keys: 40, times: 2, perSecond: 300 },
     run: (world, size) =>
       throughProxy(world, size, async (proxy) => {
         proxy.set({ kind: "cut" });
@@ -36,7 +36,7 @@ export const network: readonly Fault[] = [
     name: "line-half-open",
     what: "packets vanish both ways and nobody is told; new connections work after 3 s",
     full: { events: 12_000, keys: 200, times: 5, perSecond: 120 },
-    quick: { events: 1_500, keys: 50, times: 1, perSecond: 150 },
+    quick: { events: 600, keys: 40, times: 1, perSecond: 150 },
     run: (world, size) =>
       throughProxy(world, size, async (proxy) => {
         proxy.set({ kind: "deaf" });

@@ -10,7 +10,7 @@ export const producers: readonly Fault[] = [
     name: "sent-twice",
     what: "a producer sends everything twice, and all of it again after the server's window (set to 1 s) and a restart",
     full: { events: 20_000, keys: 200, times: 1, twice: 1 },
-    quick: { events: 1_000, keys: 40, times: 1, twice: 1 },
+    quick: { events: 400, keys: 40, times: 1, twice: 1 },
     async run(world) {
       const node = await world.startNode();
       await world.produce({ msgId: true });

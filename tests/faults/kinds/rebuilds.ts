@@ -24,7 +24,7 @@ export const rebuilds: readonly Fault[] = [
     name: "rebuild-killed",
     what: "kill -9 of the runtime while it folds the projection anew, and a new start",
     full: { events: 40_000, keys: 1_000, times: 20 },
-    quick: { events: 2_000, keys: 50, times: 2 },
+    quick: { events: 800, keys: 40, times: 1 },
     async run(world, size) {
       await world.startNode();
       return underLoad(world, size, () => spread(world, size, "noted", () => killRebuild(world)));

@@ -25,7 +25,7 @@ export const reloads: readonly Fault[] = [
     name: "keystrokes",
     what: "the file saved in place at every keystroke, most of the time half-written and broken (full run: for a minute)",
     full: { events: 12_000, keys: 200, times: 60, perSecond: 180 },
-    quick: { events: 1_500, keys: 50, times: 3, perSecond: 400 },
+    quick: { events: 600, keys: 40, times: 2, perSecond: 300 },
     async run(world, size) {
       await world.startNode();
       const file = join(world.handlers, "load.ts");

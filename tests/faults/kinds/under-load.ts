@@ -2,6 +2,11 @@
 import type { Size } from "../fault.ts";
 import type { FaultWorld } from "../world.ts";
 
+/** How many sends the plan has, repeats too. */
+export function sendsOf({ plan }: FaultWorld): number {
+  return [...plan.sends.values()].reduce((count, sends) => count + sends.length, 0);
+}
+
 /** Produces the plan while `inject` runs, to the end of both. */
 export async function underLoad(
   world: FaultWorld,
