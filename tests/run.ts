@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { findNatsServer } from "../runtime/broker/local/index.ts";
+import { bundlePackages } from "./support/packages.ts";
 
 /** More than cores: tests on servers wait for disks, timers and processes half of the time. */
 const concurrency = 3;
@@ -28,6 +29,7 @@ if (files.length === 0) {
 const { path: server } = await findNatsServer({ onProgress: console.log });
 process.env.NATS_SERVER_BIN = server;
 process.chdir(root);
+process.execArgv.push("--import", await bundlePackages());
 // Not `node --test`: that sorts the files. Each runs in a process of its own, with tsx as this one has it.
 run({ files: files.map((path) => resolve(root, path)), concurrency })
   .on("test:fail", () => {

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../../tests/support/eventually.ts";
+import { launcher } from "../../tests/support/launcher.ts";
 
 const eddy = fileURLToPath(new URL("./eddy.js", import.meta.url));
+const built = await launcher(); // compiling the sources on the fly costs each start two seconds
 const folder = mkdtempSync(join(tmpdir(), "eddy-dev-"));
 const children: ChildProcess[] = [];
 after(() => {
@@ -21,11 +23,11 @@ interface Running {
   out(): string;
 }
 
-function start(...args: string[]): Running {
+function start(program: string, ...args: string[]): Running {
   const foreign = Object.entries(process.env).filter(([name]) => !/^(EDDY_|NODE_TEST)/.test(name));
   const cache = process.env.EDDY_CACHE === undefined ? {} : { EDDY_CACHE: process.env.EDDY_CACHE };
   const env = { ...Object.fromEntries(foreign), ...cache, EDDY_HTTP_PORT: "0" };
-  const child = spawn(process.execPath, [eddy, ...args], { cwd: folder, env });
+  const child = spawn(process.execPath, [program, ...args], { cwd: folder, env });
   children.push(child);
   endWithUs(child);
   let [out, err] = ["", ""];
@@ -46,7 +48,7 @@ function endWithUs(child: ChildProcess): void {
 }
 
 function cli(...args: string[]) {
-  return start(...args).ended;
+  return start(built, ...args).ended;
 }
 
 async function json(...args: string[]) {
@@ -66,12 +68,12 @@ async function until<T>(ask: () => T | Promise<T>, right: (answer: T) => boolean
 }
 
 test("a person's first hour: dev, emit, tail, handlers, projections, dead letters, and Ctrl-C", async (t) => {
-  await cli("init", "handlers");
-  const dev = start("dev");
+  await start(eddy, "init", "handlers").ended;
+  const dev = start(eddy, "dev");
   const early = dev.ended.then(({ out, err }) => assert.fail(`dev has ended: ${out}${err}`));
   await Promise.race([early, until(dev.out, (out) => out.includes("Eddyline runs."))]);
   early.catch(() => {}); // later it ends on purpose
-  const tail = start("tail", "--from", "first", "--json");
+  const tail = start(built, "tail", "--from", "first", "--json");
   const arrived = "com.example.visitor.arrived";
 
   await t.test("an event is stored once, and what follows from it is seen", async () => {

@@ -63,8 +63,8 @@ test("W1: who reads after its write sees it: 5,000 pairs, half of them on keys t
   await using server = await node(nats);
   let next = 0;
   let pairs = 0;
-  const pair = async (n: number) => {
-    const key = n % 2 === 0 ? `new-${n}` : `old-${n % 16}`;
+  const pair = async (n: number, writer: number) => {
+    const key = n % 2 === 0 ? `new-${n}` : `old-${writer}`; // nobody else's, so that its numbers rise
     const position = await server.post(Counted.type, { key, n });
     const response = await server.get(key, `?after=${position}&wait=10s`);
     assert.equal(response.status, 200, await response.clone().text());
@@ -72,8 +72,8 @@ test("W1: who reads after its write sees it: 5,000 pairs, half of them on keys t
     assert.ok(seen.n >= n, `${key}: ${seen.n} was read after ${n} was written`);
     pairs++;
   };
-  const writers = Array.from({ length: 16 }, async () => {
-    while (next < 5_000) await pair(next++);
+  const writers = Array.from({ length: 64 }, async (_, writer) => {
+    while (next < 5_000) await pair(next++, writer);
   });
   await Promise.all(writers);
   assert.equal(pairs, 5_000);
