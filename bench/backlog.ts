@@ -70,3 +70,11 @@ export function measuredEvent(n: number, keys: number) {
     data: { n, pad },
   };
 }
+
+/** Of events that carry a state and have a compacted home. */
+export const stateType = "com.acme.measured.state";
+
+/** Data of update n of so many keys, in turn. */
+export function stateDataOf(n: number, keys: number) {
+  return { key: String(n % keys), n, pad };
+}

@@ -5,6 +5,7 @@ import { type Bench, type Contest, runContest } from "./measure.ts";
 import { installPeers } from "./peers.ts";
 import { profileContest } from "./profile.ts";
 import type { Row, RowSpec } from "./row.ts";
+import { bootstrapContests } from "./rows/bootstrap.ts";
 import { costsContests } from "./rows/costs.ts";
 import { emitContests } from "./rows/emit.ts";
 import { handleContests } from "./rows/handle.ts";
@@ -35,6 +36,7 @@ const families: readonly ((bench: Bench) => Contest[])[] = [
   idleContests,
   reloadContests,
   identitiesContests,
+  bootstrapContests,
   scalingContests,
 ];
 
