@@ -10,10 +10,10 @@ import type { Workers } from "../workers.ts";
 const handlers = 50;
 const bytesMax = 32;
 const readyMsMax = 1_000;
-const tail = 10_000;
+const tailMax = 10_000;
 
 export function identitiesContests(bench: Bench): Contest[] {
-  const count = bench.quick ? 20_000 : 1_000_000;
+  const count = bench.quick ? 5_000 : 1_000_000;
   const name = `identities, ${count.toLocaleString("en-US")}, ${handlers} handlers`;
   const ours = "runtime";
   const goal = atMost(1);
@@ -41,6 +41,7 @@ export function identitiesContests(bench: Bench): Contest[] {
 
 /** A stream whose events all handlers have handled, their identities in blocks; and a tail that nobody has seen. */
 function remembered(workers: Workers, count: number): Template {
+  const tail = Math.min(tailMax, count / 2);
   const seen = count - tail;
   return {
     name: `identities ${count}`,

@@ -21,7 +21,7 @@ export function latencyContests(bench: Bench): Contest[] {
         url: server.url,
         warmUpEvents: bench.warmUp,
         rates,
-        seconds: bench.quick ? 0.5 : 5,
+        seconds: bench.quick ? 0.1 : 5,
       };
       const result = await bench.workers.run<LoadResult>("load", load);
       // The loop may lose and repeat: it has nothing against it.

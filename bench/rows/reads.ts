@@ -18,7 +18,7 @@ export function readsContests(bench: Bench): Contest[] {
       ],
       async measure(way) {
         await using server = await bench.stores.start(entriesTemplate(entries), "default");
-        const reads = (way === "local" ? 20 : 1) * (bench.quick ? 5_000 : 100_000);
+        const reads = (way === "local" ? 20 : 1) * (bench.quick ? 2_000 : 100_000);
         const warmUp = bench.quick ? 0 : reads / 4;
         const task: ReadsTask = { url: server.url, way, entries, readers, reads, warmUp };
         return await bench.workers.run<Record<string, number>>("reads", task);

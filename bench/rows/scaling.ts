@@ -11,7 +11,7 @@ type Shape = Partial<Drain>;
 export function scalingContests(bench: Bench): Contest[] {
   const { quick, events } = bench;
   const many = quick ? events : 1_000_000;
-  const behind = quick ? 20_000 : 10_000_000;
+  const behind = quick ? 4_000 : 10_000_000;
   return [
     contest(bench, "1 to 100 handlers, each of its own type", {}, { handlers: 100, types: 100 }),
     contest(bench, "1 to 100 handlers of one type", {}, { handlers: 100, backlog: events / 20 }),
