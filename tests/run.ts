@@ -5,20 +5,22 @@ import { resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { findNatsServer } from "../runtime/broker/local/index.ts";
-import { bundlePackages } from "./support/packages.ts";
+import { compileForTests } from "./support/compiled.ts";
 
 /** More than cores: tests on servers wait for disks, timers and processes half of the time. */
 const concurrency = 3;
 
 const root = resolve(import.meta.dirname, "..");
 const wanted = process.argv.slice(2);
-const files = ["runtime", "handlers", "tests"]
+const sources = ["runtime", "handlers", "tests"]
   .flatMap((folder) =>
     readdirSync(resolve(root, folder), { recursive: true, encoding: "utf8" }).map(
       (name) => `${folder}/${name.replaceAll("\\", "/")}`,
     ),
   )
-  .filter((path) => path.endsWith(".test.ts") && !/node_modules|\/fixtures\//.test(path))
+  .filter((path) => path.endsWith(".ts") && !path.includes("node_modules"));
+const files = sources
+  .filter((path) => path.endsWith(".test.ts") && !path.includes("/fixtures/"))
   .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
   .sort((a, b) => weightOf(b) - weightOf(a) || a.localeCompare(b));
 
@@ -29,8 +31,8 @@ if (files.length === 0) {
 const { path: server } = await findNatsServer({ onProgress: console.log });
 process.env.NATS_SERVER_BIN = server;
 process.chdir(root);
-process.execArgv.push("--import", await bundlePackages());
-// Not `node --test`: that sorts the files. Each runs in a process of its own, with tsx as this one has it.
+// Not `node --test`: that sorts the files. Each runs in a process of its own, with the flags of this one.
+process.execArgv.splice(0, Number.POSITIVE_INFINITY, "--import", await compileForTests(sources));
 run({ files: files.map((path) => resolve(root, path)), concurrency })
   .on("test:fail", () => {
     process.exitCode = 1;
