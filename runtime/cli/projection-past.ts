@@ -4,7 +4,8 @@ import { Command } from "commander";
 import { positionText } from "../events/index.ts";
 import { loadModules } from "../modules/index.ts";
 import { printable } from "../observe/index.ts";
-import { openPast, type Past, parseWhen } from "../projections/index.ts";
+import { parseWhen } from "../pipeline/index.ts";
+import { openPast, type Past } from "../projections/index.ts";
 import { withBroker } from "./connection.ts";
 import { notFound, usage } from "./exits.ts";
 import {

@@ -48,9 +48,9 @@ export function rebuildCommand(): Command {
 }
 
 async function rebuild(name: string, options: Options): Promise<void> {
-  rebuildFrom(options.from);
   const progress = showProgress();
   const rebuilt = await withBroker(options, async (broker, config) => {
+    rebuildFrom(options.from, broker.home); // refused before anybody is asked
     const asked = {
       signal: untilStopped(),
       onProgress: progress.show,
@@ -82,7 +82,7 @@ async function alone(
 ): Promise<Rebuilt> {
   const folder = resolve(options.handlers ?? config.handlers);
   const handler = await handlerIn(folder, name);
-  const from = rebuildFrom(options.from);
+  const from = rebuildFrom(options.from, broker.home);
   const pipeline = await startPipelineAlone(config, broker, (fact) => {
     if (fact.kind === "trouble") process.stderr.write(`${fact.code}  ${printable(fact.message)}\n`);
   });
@@ -107,7 +107,7 @@ async function handlerIn(folder: string, name: string): Promise<Handler> {
   if (found !== undefined) return found;
   const [failure] = failures;
   const why = failure === undefined ? "" : ` (${failure.code}: ${failure.message})`;
-  const text = `no node runs a projection ${JSON.stringify(name.slice(0, 100))}, and there is none in ${showPath(folder)}${why}. Start a node, or give its folder: --handlers DIR`;
+  const text = `no node runs a projection ${JSON.stringify(name.slice(0, 100))}, and there is none in ${showPath(folder)}${why}. Start a node, or give its folder: --handlers DIR. What there is: eddy projection list`;
   throw notFound(text);
 }
 

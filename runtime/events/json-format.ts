@@ -18,7 +18,10 @@ export function decodeJsonEvent(bytes: Uint8Array): Decoded {
 /** Makes the event of a parsed envelope (section 3 of the JSON format). */
 export function fromJsonEnvelope(envelope: unknown): Decoded {
   if (envelope === null || typeof envelope !== "object" || Array.isArray(envelope)) {
-    return refuse("EDDY_EVENT_MALFORMED", "the event is not a JSON object");
+    const batch = Array.isArray(envelope)
+      ? ": several in an array are application/cloudevents-batch+json"
+      : "";
+    return refuse("EDDY_EVENT_MALFORMED", `the event is not a JSON object${batch}`);
   }
   if (!withinDepth(envelope, envelopeLevels)) return tooDeep();
   const attributes = new Map<string, unknown>(Object.entries(envelope));

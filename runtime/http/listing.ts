@@ -17,7 +17,11 @@ export function listRoute(projections: ProjectionReader): Handler {
     const values = context.req.query("values") === "true";
     const page = await (values ? projections.entries(name, query) : projections.keys(name, query));
     if (page !== undefined) return context.json(page);
-    return problem(context, "EDDY_PROJECTION_UNKNOWN", `there is no projection ${shown(name)}`);
+    return problem(
+      context,
+      "EDDY_PROJECTION_UNKNOWN",
+      `there is no projection ${shown(name)}. See: GET /projections`,
+    );
   };
 }
 

@@ -3,7 +3,8 @@
 // A1 A question ends with its client, with the node, and with its deadline: then nothing reads the log any more.
 import type { Context, MiddlewareHandler } from "hono";
 import { EddyError, positionText } from "../events/index.ts";
-import { type Past, parseWhen } from "../projections/index.ts";
+import { parseWhen } from "../pipeline/index.ts";
+import type { Past } from "../projections/index.ts";
 import type { HttpPorts } from "./ports.ts";
 import { problem } from "./problem.ts";
 

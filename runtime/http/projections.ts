@@ -15,6 +15,8 @@ const waitMsDefault = 2_000;
 const waitMsMax = 30_000;
 const readable = "GET, HEAD";
 
+const watchHint = ". To watch it, ask for text/event-stream in Accept";
+
 export function projectionRoutes(ports: HttpPorts): App {
   const { projections } = ports;
   const app = newApp();
@@ -40,9 +42,13 @@ export function projectionRoutes(ports: HttpPorts): App {
     const entry = await projections.get(name, key);
     if (entry === undefined) {
       if (reach === undefined && (await projections.keys(name, { limit: 1 })) === undefined) {
-        return problem(context, "EDDY_PROJECTION_UNKNOWN", `there is no projection ${shown(name)}`);
+        return problem(
+          context,
+          "EDDY_PROJECTION_UNKNOWN",
+          `there is no projection ${shown(name)}. See: GET /projections`,
+        );
       }
-      const detail = `projection ${shown(name)} has no entry ${shown(key)}`;
+      const detail = `projection ${shown(name)} has no entry ${shown(key)}${key === "watch" ? watchHint : ""}`;
       return problem(context, "EDDY_ENTRY_UNKNOWN", detail, { headers: told });
     }
     const etag = `"${entry.revision}"`;

@@ -11,6 +11,7 @@ export type { Extent } from "./log/beginning.ts";
 export { nameOfMoment, type UpTo, upToPosition, upToTime } from "./log/moment.ts";
 export type { LogRange } from "./log/read-log.ts";
 export { readRepeatsIn } from "./log/repeats-in.ts";
+export { parseWhen, type When, whenText } from "./log/when.ts";
 export { marksIn, marksLines, marksName } from "./marks.ts";
 export type { DeadReason, LetterReason, Outcome } from "./outcome.ts";
 export { readAside } from "./past/aside.ts";

@@ -4,7 +4,6 @@ export type { Entry } from "./entry.ts";
 export { createEntryReads, type EntryReads } from "./local/reads.ts";
 export type { HistoryRow } from "./past/history.ts";
 export { openPast, type Past } from "./past/past.ts";
-export { parseWhen } from "./past/when.ts";
 export type { Reach } from "./reach.ts";
 export {
   findEntries,

@@ -8,7 +8,12 @@ import { build } from "esbuild";
 import { guardFolder } from "./guard.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const common = { platform: "node", format: "esm", target: "node20.19", logLevel: "warning" } as const;
+const common = {
+  platform: "node",
+  format: "esm",
+  target: "node20.19",
+  logLevel: "warning",
+} as const;
 
 /** Compiles sources, named from the root; gives what a process has to `--import` to load them. It is gone with this process. */
 export async function compileForTests(sources: readonly string[]): Promise<string> {

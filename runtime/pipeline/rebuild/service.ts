@@ -1,13 +1,8 @@
 // Asking for a rebuild from outside: a request to whoever holds the projection's ledger, and answers until it is over.
 // Q1 Who does not hold it is silent. Q2 Whoever asks may go: the rebuild goes on, unless it is told to stop.
 import { type Broker, createInbox } from "../../broker/index.ts";
-import {
-  describeThrown,
-  EddyError,
-  natsSubject,
-  parsePosition,
-  token,
-} from "../../events/index.ts";
+import { describeThrown, EddyError, natsSubject, token } from "../../events/index.ts";
+import { readMoment } from "../log/when.ts";
 import type { From } from "./beginning.ts";
 import type { RebuildProgress, Rebuilt } from "./rebuild.ts";
 import type { RebuildOptions } from "./rebuilds.ts";
@@ -42,7 +37,7 @@ export function serveRebuilds(broker: Broker, server: RebuildServer): () => void
     const timer = setInterval(tell, answerEveryMs);
     tell();
     try {
-      const from = rebuildFrom(ask.from);
+      const from = rebuildFrom(ask.from, broker.home);
       const rebuilt = await server.rebuild(name, {
         ...(from === undefined ? {} : { from }),
         onProgress(now) {
@@ -88,15 +83,12 @@ function askOf(data: Uint8Array): Ask | undefined {
 }
 
 /** A position (`EVENTS:7`) or a time (RFC 3339). */
-export function rebuildFrom(text: string | undefined): From | undefined {
+export function rebuildFrom(text: string | undefined, home: string): From | undefined {
   if (text === undefined) return undefined;
-  const position = parsePosition(text);
-  if (position !== undefined) return position;
-  const time = new Date(text);
-  if (!Number.isNaN(time.getTime())) return time;
-  const shown = JSON.stringify(text.slice(0, 100));
-  const why = `a rebuild begins at a position such as EVENTS:7, or at a time such as 2026-11-27T08:00:00Z; got ${shown}`;
-  throw new EddyError("EDDY_REBUILD_FROM", why);
+  const when = readMoment(text, home, Date.now());
+  if (typeof when === "string")
+    throw new EddyError("EDDY_REBUILD_FROM", `where a rebuild begins ${when}`);
+  return when.kind === "position" ? when.position : new Date(when.atMs);
 }
 
 export interface AskOptions {

@@ -4,15 +4,10 @@
 // others what was stored before it, and what was stored since.
 import type { Handler } from "../../authoring/index.ts";
 import { type Broker, type StreamInfo, streamInfo } from "../../broker/index.ts";
-import {
-  EddyError,
-  isRfc3339,
-  type Position,
-  parsePosition,
-  positionText,
-} from "../../events/index.ts";
+import { EddyError, type Position, positionText } from "../../events/index.ts";
 import { storedMsOf, type UpTo, upToBefore, upToPosition, upToTime } from "../log/moment.ts";
 import { inputsOfAll, type LogRange } from "../log/read-log.ts";
+import { readMoment } from "../log/when.ts";
 
 /** A stretch of each stream, the home stream first. */
 export type Span = readonly [LogRange, ...LogRange[]];
@@ -97,20 +92,17 @@ function pointOf(option: string, text: string, streams: readonly string[]): Poin
   const [home = ""] = streams;
   if (text === "first" && option === "--from") return { kind: "first" };
   if (text === "now" && option === "--to") return { kind: "now" };
-  const position = parsePosition(/^\d+$/.test(text) ? `${home}:${text}` : text);
-  if (position !== undefined && position.seq > 0) {
-    if (streams.includes(position.stream)) return { kind: "position", position };
-    throw wrong(
-      `${option} ${text.slice(0, 100)} is a position of another stream than ${streams.join(" and ")}`,
-    );
-  }
-  const time = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text;
-  const date = new Date(time);
-  if (isRfc3339(time) && !Number.isNaN(date.getTime())) return { kind: "time", time: date };
+  const when = readMoment(text, home, Date.now());
   const word = option === "--from" ? '"first"' : '"now"';
-  throw wrong(
-    `${option} must be ${word}, a position such as ${home}:123 or 123, or a time such as 2026-05-01T08:00:00Z, got ${JSON.stringify(text.slice(0, 100))}`,
-  );
+  if (typeof when === "string") throw wrong(`${option} is ${word}, or ${when}`);
+  if (when.kind === "time") return { kind: "time", time: new Date(when.atMs) };
+  const { position } = when;
+  if (position.seq > 0 && streams.includes(position.stream)) return { kind: "position", position };
+  const what =
+    position.seq > 0
+      ? `a position of another stream than ${streams.join(" and ")}`
+      : "no position: the first one is 1";
+  throw wrong(`${option} ${text.slice(0, 100)} is ${what}`);
 }
 
 function refuseGone(info: StreamInfo, begin: Point, from: string): void {

@@ -15,9 +15,10 @@ import {
   type UpTo,
   upToPosition,
   upToTime,
+  type When,
+  whenText,
   wholeExtentsOf,
 } from "../../pipeline/index.ts";
-import { type When, whenText } from "./when.ts";
 
 /** What is needed to ask. */
 export interface Asking {

@@ -15,10 +15,9 @@ import {
 } from "../../authoring/index.ts";
 import { type Broker, createIngress, storeBatch } from "../../broker/index.ts";
 import { encodeMessage, eventSubject, keyOf } from "../../events/index.ts";
-import { listLetters, replayLetter } from "../../pipeline/index.ts";
+import { listLetters, replayLetter, type When } from "../../pipeline/index.ts";
 import { openProjectionReader } from "../read.ts";
 import { openPast, type Past } from "./past.ts";
-import type { When } from "./when.ts";
 
 const Data = Type.Object({ key: Type.String(), n: Type.Integer() });
 const Added = event("com.acme.sum.added", Data);

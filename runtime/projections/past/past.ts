@@ -2,7 +2,7 @@
 // T1 A question holds a place until its work has ended, also where nobody waits for it any more; beyond `atOnce` it is
 // refused. T2 An aborted question stops reading at its next slice of the log. T3 Nothing is stored.
 import { EddyError, type Position, positionText } from "../../events/index.ts";
-import { checkUncut, foldPast, type Step } from "../../pipeline/index.ts";
+import { checkUncut, foldPast, type Step, type When, whenText } from "../../pipeline/index.ts";
 import { answered } from "../answered.ts";
 import { type Differences, differencesIn, type Page } from "./difference.ts";
 import {
@@ -16,7 +16,6 @@ import {
   streamsFor,
 } from "./ground.ts";
 import { createRows, type HistoryRow, madeBy } from "./history.ts";
-import { type When, whenText } from "./when.ts";
 
 export interface EntryThen extends Moment {
   /** Undefined where there was no entry. */
@@ -146,7 +145,13 @@ function busy(atOnce: number): EddyError {
 
 function reversed(from: When, first: Moment, to: When, last: Moment): EddyError {
   const text =
-    `from (${whenText(from)}, which is ${positionText(first.at)}) is behind to (${whenText(to)}, which is ${positionText(last.at)}): ` +
+    `from (${meant(from, first)}) is later than to (${meant(to, last)}): ` +
     "ask the other way round";
   return new EddyError("EDDY_PAST_ORDER", text);
+}
+
+function meant(when: When, { at }: Moment): string {
+  const text = whenText(when);
+  const position = positionText(at);
+  return text === position ? text : `${text}, which is ${position}`;
 }

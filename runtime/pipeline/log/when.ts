@@ -10,18 +10,26 @@ const allowed =
   "a time such as 2026-11-27T10:00:00Z, a duration back such as 10m, or a position such as EVENTS:7";
 const dated = /^\d{4}-\d{2}-\d{2}/;
 const iso = /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(:\d{2}(?:\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$/;
+const zoneless = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(:\d{2}(?:\.\d+)?)?$/;
 const bare = /^\d{1,15}$/;
 
-/** A sentence where the text is no moment. A bare sequence is of the first of the streams. */
-export function parseWhen(text: string, streams: readonly string[], nowMs: number): When | string {
+/** A sentence where the text is no moment. A bare sequence is one of the home stream. */
+export function readMoment(text: string, home: string, nowMs: number): When | string {
   if (dated.test(text)) return timeOf(text);
-  const [home = ""] = streams;
   if (bare.test(text)) return { kind: "position", position: { stream: home, seq: Number(text) } };
   const backMs = parseDuration(text);
   if (backMs !== undefined) return { kind: "time", atMs: Math.max(0, nowMs - backMs) };
   const position = parsePosition(text);
   if (position === undefined) return `must be ${allowed}, got ${shown(text)}`;
-  if (streams.includes(position.stream)) return { kind: "position", position };
+  return { kind: "position", position };
+}
+
+/** The same, where positions of these streams alone are meant, the home stream first. */
+export function parseWhen(text: string, streams: readonly string[], nowMs: number): When | string {
+  const [home = ""] = streams;
+  const when = readMoment(text, home, nowMs);
+  if (typeof when === "string" || when.kind === "time") return when;
+  if (streams.includes(when.position.stream)) return when;
   if (streams.length > 1)
     return `must be a position of ${streams.join(" or ")}, which the projection is folded from, got ${shown(text)}`;
   return `must be a position of ${home}, the stream that projections are folded from, got ${shown(text)}`;
@@ -33,9 +41,9 @@ function timeOf(text: string): When | string {
     iso.exec(text.replace(/ (\d{2}:\d{2})$/, "+$1")) ?? [];
   const full = `${day}T${time}${seconds}${zone}`.toUpperCase();
   if (isRfc3339(full)) return { kind: "time", atMs: Math.max(0, Date.parse(full)) };
-  const zoneless = !/(?:[Zz]|[+ -]\d{2}:\d{2})$/.test(text);
-  if (zoneless && isRfc3339(`${text}Z`))
-    return `must say its zone, as in ${text}Z, got ${shown(text)}`;
+  const [, date = "", clock = "", fraction = ":00"] = zoneless.exec(text) ?? [];
+  const inUtc = `${date}T${clock}${fraction}Z`;
+  if (isRfc3339(inUtc)) return `must say its zone, as in ${inUtc}, got ${shown(text)}`;
   return `must be a time that exists, such as 2026-11-27T10:00:00Z, got ${shown(text)}`;
 }
 

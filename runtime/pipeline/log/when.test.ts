@@ -23,6 +23,8 @@ test("a moment is a time, a duration back, a position, or its bare sequence", ()
 test("what is no moment is refused with what would be one", () => {
   const cases: [string, RegExp][] = [
     ["2026-11-27T10:00:00", /must say its zone, as in 2026-11-27T10:00:00Z/],
+    ["2026-11-27 10:00", /must say its zone, as in 2026-11-27T10:00:00Z/],
+    ["2026-11-27 25:00", /a time that exists/],
     ["2026-02-30", /a time that exists/],
     ["2026-11-27T25:00:00Z", /a time that exists/],
     ["yesterday", /must be a time such as/],
