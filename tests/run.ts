@@ -31,7 +31,7 @@ if (files.length === 0) {
 const { path: server } = await findNatsServer({ onProgress: console.log });
 process.env.NATS_SERVER_BIN = server;
 process.chdir(root);
-// Not `node --test`: that sorts the files. Each runs in a process of its own, with the flags of this one.
+// Not `node --test`: that sorts the files. Each runs in a process of its own, with these flags: none needs tsx.
 process.execArgv.splice(0, Number.POSITIVE_INFINITY, "--import", await compileForTests(sources));
 run({ files: files.map((path) => resolve(root, path)), concurrency })
   .on("test:fail", () => {
