@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { connect, headers } from "nats";
+import { connect, headers, type Msg } from "nats";
 import { eventually } from "../../tests/support/eventually.ts";
 import { startNats, type TestNats } from "../../tests/support/nats.ts";
 import { startProxy } from "../../tests/support/proxy.ts";
@@ -102,6 +102,40 @@ test("G1: a read is never answered from a request that was sent before it was as
   }
   over = true;
   await Promise.all(readers);
+});
+
+test("G1: who asks for what is asked for already is given the answer to a later request", async () => {
+  await using nats = await startNats();
+  const nc = await nats.connect();
+  const manager = await jetstreamManager(nc);
+  await manager.streams.add({ ...bucketConfig("slow"), allow_direct: false });
+  const requests: Msg[] = [];
+  nc.subscribe("$JS.API.DIRECT.GET.KV_slow", { callback: (_, message) => requests.push(message) });
+  await nc.flush();
+  const reading = await nats.connect();
+  const reader = await openProjectionReader(reading, names);
+  const ask = () =>
+    Promise.all(["a", "b"].map(async (key) => (await reader.get("slow", key))?.value));
+  const answer = (request: Msg | undefined, value: number) => {
+    for (const key of ["a", "b"]) {
+      const lines = headers();
+      lines.set("Nats-Stream", "KV_slow");
+      lines.set("Nats-Subject", `$KV.slow.${key}`);
+      lines.set("Nats-Sequence", "3");
+      lines.set("Nats-Time-Stamp", new Date().toISOString());
+      request?.respond(String(value), { headers: lines });
+    }
+    request?.respond("", { headers: headers(204, "EOB") });
+  };
+  const early = ask();
+  await eventually(() => requests.length === 1);
+  const late = ask();
+  for (let n = 0; n < 5; n++) await reading.flush(); // it has asked by then
+  answer(requests[0], 1);
+  assert.deepEqual(await early, [1, 1]);
+  await eventually(() => requests.length === 2);
+  answer(requests[1], 2);
+  assert.deepEqual(await late, [2, 2]);
 });
 
 test("more than the server gives at once, in count and in bytes, is asked for in parts", async () => {
