@@ -110,7 +110,9 @@ test("G1: who asks for what is asked for already is given the answer to a later 
   const manager = await jetstreamManager(nc);
   await manager.streams.add({ ...bucketConfig("slow"), allow_direct: false });
   const requests: Msg[] = [];
-  nc.subscribe("$JS.API.DIRECT.GET.KV_slow", { callback: (_, message) => requests.push(message) });
+  nc.subscribe("$JS.API.DIRECT.GET.KV_slow", {
+    callback: (_, message) => void requests.push(message),
+  });
   await nc.flush();
   const reading = await nats.connect();
   const reader = await openProjectionReader(reading, names);
