@@ -15,7 +15,8 @@ const smallDiskBytes = 768 * 2 ** 20;
 
 const zeros = Buffer.alloc(2 ** 24);
 
-/** What is still free when the load begins, so that the disk is full at the blow of a hammer. */
+/** What is free between two blows, so that the disk is full at once: to fill all of it takes as long as the rest of a load
+ * that has fallen behind. */
 const roomBytes = 64 * 2 ** 20;
 
 async function fillBut(folder: string, bytes: number): Promise<void> {
@@ -57,6 +58,7 @@ async function fillDisk(world: FaultWorld, folder: string): Promise<void> {
   world.notes.push(`full after ${before} sends, ${last - before} more were acknowledged`);
   rmSync(join(folder, ballast));
   await world.nats.restart(); // a server that met a full disk has switched JetStream off
+  await fillBut(folder, roomBytes);
 }
 
 /** That the simulation takes something away: with the server's default sync, what was acknowledged has to be gone. */

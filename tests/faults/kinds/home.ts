@@ -55,11 +55,12 @@ export const home: readonly Fault[] = [
   {
     name: "home-full",
     what: "the home stream full for seconds, then a restart with more room",
-    full: { events: 20_000, keys: 200, times: 5 },
+    full: { events: 30_000, keys: 200, times: 5 },
     quick: { events: 800, keys: 40, times: 1 },
     env: { EDDY_DRAIN: "1s" },
     async run(world, { events, times }) {
-      const room = Math.max(mib, Math.floor((events * 500) / (times + 1)));
+      // An event takes about 240 bytes: they alone, where no effect finds room between them, fill it as often.
+      const room = Math.max(mib, Math.floor((events * 200) / (times + 1)));
       world.env.EDDY_HOME_MAX_BYTES = String(room);
       let node = await world.startNode();
       await takeRoom(world, room - events * 150); // half of the events fill what is left, without any effect
