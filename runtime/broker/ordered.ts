@@ -89,6 +89,8 @@ export async function readAll(
   }
 }
 
+const quietMs = 10_000;
+
 /** Reads the last message of each subject, and what follows, until one says that it is enough. */
 export async function readLastOfEach(
   broker: Broker,
@@ -102,9 +104,14 @@ export async function readLastOfEach(
     inactive_threshold: 30_000,
   });
   let messages: ConsumerMessages | undefined;
+  let quiet: NodeJS.Timeout | undefined;
+  let over = false;
   try {
     await new Promise<void>((resolve, reject) => {
+      // Over a line that is cut again and again the client may wait for good; whoever reads tries again.
+      quiet = setTimeout(() => broken(`nothing came for ${quietMs} ms`), quietMs);
       const callback = (message: JsMsg) => {
+        quiet?.refresh();
         try {
           if (onMessage(message)) resolve();
         } catch (error) {
@@ -115,11 +122,14 @@ export async function readLastOfEach(
       const options = { max_messages: 2_000, abort_on_missing_resource: true, callback };
       consumer.consume(options).then((reading) => {
         messages = reading;
+        if (over) reading.close().catch(() => {});
         void watch(reading, broken);
       }, reject);
     });
   } finally {
-    await messages?.close();
+    clearTimeout(quiet);
+    over = true;
+    messages?.close().catch(() => {}); // not waited for: without a line it does not end
     await consumer.delete().catch(() => false);
   }
 }
