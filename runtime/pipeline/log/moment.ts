@@ -25,10 +25,8 @@ export async function upToBefore(
   streams: readonly string[],
   position: Position,
 ): Promise<UpTo> {
-  return new Map([
-    ...(await othersBefore(broker, streams, position)),
-    [position.stream, position.seq - 1],
-  ]);
+  const upTo = await upToPosition(broker, streams, position);
+  return new Map([...upTo, [position.stream, position.seq - 1]]);
 }
 
 /** What had been stored at a time, within its millisecond. */
